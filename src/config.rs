@@ -1,0 +1,305 @@
+//! Configuration: one TOML file, or the defaults for a data directory. Every error names the key, what is wrong with it
+//! and what to write instead.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration file {path} cannot be read: {cause}. Write one with `lectern init --config {path}`")]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    #[error("the configuration file {path} is not valid: {cause}")]
+    Syntax { path: PathBuf, cause: String },
+    #[error("the configuration key `{key}` {problem}; {remedy}")]
+    Value { key: &'static str, problem: String, remedy: &'static str },
+}
+
+/// What a portal is configured to do. Made only by [`Config::load`] and [`Config::for_data`], which check it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    /// The origin that browsers see, `https://reading-room.example`; forms sent from any other are refused.
+    pub public_origin: Option<String>,
+    /// How many proxies in front may be believed about the client's address in `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    pub database: String,
+    pub log: LogConfig,
+    pub password: PasswordConfig,
+    pub session: SessionConfig,
+    pub reading: ReadingConfig,
+}
+
+/// The transparency log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// The log's name in its checkpoints.
+    pub origin: String,
+    /// How long a page waits for its entry to be durable before it is refused.
+    pub deadline: Duration,
+}
+
+/// Argon2id's cost. Passwords hashed with less are hashed again at the next sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordConfig {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct SessionConfig {
+    pub idle: Duration,
+    pub absolute: Duration,
+    /// How long signing in, or confirming the password again, opens what asks for a fresh confirmation.
+    pub step_up: Duration,
+}
+
+/// Limits of what one page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadingConfig {
+    /// Bytes of a file beyond which it is shown without highlighting.
+    pub highlight_bytes: usize,
+    /// Lines a page holds.
+    pub page_lines: usize,
+    /// How long highlighting may take before the rest is shown plain.
+    pub highlight_deadline: Duration,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    public_origin: Option<String>,
+    trusted_proxies: Option<usize>,
+    database: FileDatabase,
+    log: FileLog,
+    password: FilePassword,
+    session: FileSession,
+    reading: FileReading,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileDatabase {
+    url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileLog {
+    origin: Option<String>,
+    deadline_ms: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FilePassword {
+    memory_kib: Option<u32>,
+    passes: Option<u32>,
+    lanes: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileSession {
+    idle_minutes: Option<u64>,
+    absolute_hours: Option<u64>,
+    step_up_minutes: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileReading {
+    highlight_bytes: Option<usize>,
+    highlight_deadline_ms: Option<u64>,
+    page_lines: Option<usize>,
+}
+
+impl Config {
+    /// Reads and checks a configuration file. A relative `data` directory is relative to the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, holds an unknown key, or a value is out of its range.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        let file: File = toml::from_str(&text).map_err(|cause| ConfigError::Syntax { path: path.to_owned(), cause: cause.to_string() })?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let data = file.data.clone().ok_or(ConfigError::Value {
+            key: "data",
+            problem: "is missing".to_owned(),
+            remedy: "name the directory that holds mirrors, index and keys, as in data = \"/var/lib/lectern\"",
+        })?;
+        Self::check(file, beside.join(data))
+    }
+
+    /// The defaults, for everything kept below `data`.
+    ///
+    /// # Errors
+    /// None in practice: the defaults are within their ranges.
+    pub fn for_data(data: &Path) -> Result<Self, ConfigError> {
+        Self::check(File::default(), data.to_owned())
+    }
+
+    fn check(file: File, data: PathBuf) -> Result<Self, ConfigError> {
+        let listen = file.listen.as_deref().unwrap_or("127.0.0.1:8420");
+        let listen = listen.parse().map_err(|_| ConfigError::Value {
+            key: "listen",
+            problem: format!("is {listen:?}, which is no address and port"),
+            remedy: "write an address and a port, as in listen = \"127.0.0.1:8420\"",
+        })?;
+        let database = match file.database.url {
+            None => crate::database::Database::sqlite_url(&data.join("lectern.db")),
+            Some(url) if ["sqlite:", "postgres:", "postgresql:"].iter().any(|kind| url.starts_with(kind)) => url,
+            Some(url) => {
+                return Err(ConfigError::Value {
+                    key: "database.url",
+                    problem: format!("begins with {:?}", url.split(':').next().unwrap_or("")),
+                    remedy: "write sqlite:///path/to/file?mode=rwc or postgres://user@host/name",
+                });
+            }
+        };
+        Ok(Self {
+            public_origin: file.public_origin.map(check_origin).transpose()?,
+            trusted_proxies: file.trusted_proxies.unwrap_or(0),
+            log: LogConfig {
+                origin: check_log_origin(file.log.origin.unwrap_or_else(|| "lectern.example/audit".to_owned()))?,
+                deadline: Duration::from_millis(within("log.deadline_ms", file.log.deadline_ms, 2_000, 100, 60_000)?),
+            },
+            password: PasswordConfig {
+                memory_kib: narrow(within("password.memory_kib", file.password.memory_kib.map(u64::from), 19_456, 8_192, 4_194_304)?),
+                passes: narrow(within("password.passes", file.password.passes.map(u64::from), 2, 1, 64)?),
+                lanes: narrow(within("password.lanes", file.password.lanes.map(u64::from), 1, 1, 64)?),
+            },
+            session: SessionConfig {
+                idle: minutes(within("session.idle_minutes", file.session.idle_minutes, 15, 1, 1_440)?),
+                absolute: minutes(60 * within("session.absolute_hours", file.session.absolute_hours, 12, 1, 24)?),
+                step_up: minutes(within("session.step_up_minutes", file.session.step_up_minutes, 10, 1, 60)?),
+            },
+            reading: ReadingConfig {
+                highlight_bytes: size(within(
+                    "reading.highlight_bytes",
+                    file.reading.highlight_bytes.map(|n| n as u64),
+                    2_000_000,
+                    0,
+                    64_000_000,
+                )?),
+                highlight_deadline: Duration::from_millis(within(
+                    "reading.highlight_deadline_ms",
+                    file.reading.highlight_deadline_ms,
+                    250,
+                    0,
+                    30_000,
+                )?),
+                page_lines: size(within("reading.page_lines", file.reading.page_lines.map(|n| n as u64), 5_000, 100, 50_000)?),
+            },
+            listen,
+            database,
+            data,
+        })
+    }
+
+    #[must_use]
+    pub fn mirrors(&self) -> PathBuf {
+        self.data.join("mirrors")
+    }
+
+    #[must_use]
+    pub fn indexes(&self) -> PathBuf {
+        self.data.join("index")
+    }
+
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.data.join("keys")
+    }
+}
+
+fn within(key: &'static str, given: Option<u64>, default: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
+    let value = given.unwrap_or(default);
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError::Value {
+        key,
+        problem: format!("is {value}, outside {least} to {most}"),
+        remedy: "choose a number in that range, or leave the key out for the default",
+    })
+}
+
+fn narrow(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+/// An origin is a scheme and an authority and nothing behind them (RFC 6454).
+fn check_origin(origin: String) -> Result<String, ConfigError> {
+    let authority = origin
+        .strip_prefix("https://")
+        .or_else(|| origin.strip_prefix("http://127.0.0.1"))
+        .or_else(|| origin.strip_prefix("http://localhost"));
+    match authority {
+        Some(rest) if !rest.contains(['/', ' ', '?', '#']) => Ok(origin),
+        _ => Err(ConfigError::Value {
+            key: "public_origin",
+            problem: format!("is {origin:?}"),
+            remedy: "write https:// and the host as browsers see it, without a path, as in \"https://reading-room.example\"",
+        }),
+    }
+}
+
+/// A key name in a signed note: not empty, no white space, no plus sign (C2SP signed-note).
+fn check_log_origin(origin: String) -> Result<String, ConfigError> {
+    if origin.is_empty() || origin.contains('+') || origin.chars().any(char::is_whitespace) {
+        return Err(ConfigError::Value {
+            key: "log.origin",
+            problem: format!("is {origin:?}"),
+            remedy: "write a name without spaces or plus signs that you own, as in \"reading-room.example/audit\"",
+        });
+    }
+    Ok(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, String> {
+        let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+        Config::check(file, "d".into()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_security_requirements() {
+        let config = load("").unwrap();
+        assert_eq!(config.password, PasswordConfig { memory_kib: 19_456, passes: 2, lanes: 1 });
+        assert_eq!(config.session.absolute, Duration::from_secs(12 * 3600));
+        assert_eq!(config.database, "sqlite://d/lectern.db?mode=rwc");
+    }
+
+    #[test]
+    fn errors_name_the_key_the_problem_and_the_remedy() {
+        for (text, expected) in [
+            ("listen = \"8420\"", "the configuration key `listen` is \"8420\""),
+            ("[database]\nurl = \"mysql://x\"", "the configuration key `database.url` begins with \"mysql\""),
+            ("[password]\npasses = 0", "the configuration key `password.passes` is 0, outside 1 to 64"),
+            ("[log]\norigin = \"a b\"", "the configuration key `log.origin` is \"a b\""),
+            ("public_origin = \"http://evil.example\"", "the configuration key `public_origin`"),
+            ("listne = 1", "unknown field `listne`"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Lectern, a reading room for source code. The rooms, lowest first; a room imports only from rooms listed before it.
+
+// The floor.
+pub mod clock;
+pub mod ids;
+pub mod database;
+pub mod config;
+pub mod queue;

@@ -1,0 +1,93 @@
+//! Jobs in the database.
+
+use sqlx::Row;
+
+use super::{Job, Task};
+use crate::clock::Timestamp;
+use crate::database::{Database, DatabaseError, Tx};
+use crate::ids::JobId;
+
+pub(super) async fn insert(tx: &mut Tx, id: &JobId, kind: &str, subject: &str, now: Timestamp) -> Result<(), DatabaseError> {
+    sqlx::query(
+        "INSERT INTO jobs (id, kind, subject, state, attempts, run_after, updated_at)
+         SELECT $1, $2, $3, 'waiting', 0, $4, $4
+         WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE kind = $2 AND subject = $3 AND state = 'waiting')",
+    )
+    .bind(id.as_str())
+    .bind(kind.to_owned())
+    .bind(subject.to_owned())
+    .bind(now.micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn claim(tx: &mut Tx, now: Timestamp) -> Result<Option<Job>, DatabaseError> {
+    let row = sqlx::query(
+        "UPDATE jobs SET state = 'running', attempts = attempts + 1, updated_at = $1
+         WHERE state = 'waiting' AND id = (SELECT id FROM jobs WHERE state = 'waiting' AND run_after <= $1 ORDER BY run_after, id LIMIT 1)
+         RETURNING id, kind, subject, attempts",
+    )
+    .bind(now.micros())
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let kind: String = row.try_get("kind")?;
+    let Some(task) = Task::parse(&kind) else { return Ok(None) };
+    Ok(Some(Job {
+        id: JobId::known(row.try_get::<String, _>("id")?),
+        task,
+        subject: row.try_get("subject")?,
+        attempts: row.try_get("attempts")?,
+    }))
+}
+
+pub(super) async fn finish(
+    database: &Database,
+    id: &JobId,
+    state: &str,
+    problem: Option<&str>,
+    now: Timestamp,
+) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE jobs SET state = $2, problem = $3, updated_at = $4 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(state.to_owned())
+        .bind(problem.map(str::to_owned))
+        .bind(now.micros())
+        .execute(database.pool())
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn retry(database: &Database, id: &JobId, problem: &str, now: Timestamp, after: Timestamp) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE jobs SET state = 'waiting', problem = $2, updated_at = $3, run_after = $4 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(problem.to_owned())
+        .bind(now.micros())
+        .bind(after.micros())
+        .execute(database.pool())
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn is_pending(database: &Database, kind: &str, subject: &str) -> Result<bool, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM jobs WHERE kind = $1 AND subject = $2 AND state IN ('waiting', 'running')")
+        .bind(kind.to_owned())
+        .bind(subject.to_owned())
+        .fetch_one(database.pool())
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+pub(super) async fn count(database: &Database, state: &str) -> Result<u64, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM jobs WHERE state = $1").bind(state.to_owned()).fetch_one(database.pool()).await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+}
+
+pub(super) async fn recover(database: &Database, now: Timestamp) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE jobs SET state = 'waiting', run_after = $1, updated_at = $1 WHERE state = 'running'")
+        .bind(now.micros())
+        .execute(database.pool())
+        .await?;
+    Ok(())
+}
