@@ -6,3 +6,5 @@ pub mod ids;
 pub mod database;
 pub mod config;
 pub mod queue;
+// The log.
+pub mod audit;

@@ -1,0 +1,107 @@
+//! What an entry can be about. The dotted names stand in entries that can never be changed, so a name is never reused.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! kinds {
+    ($($name:ident $dotted:literal $words:literal)*) => {
+        /// What happened. Dotted, subject first.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind { $(#[doc = $words] $name),* }
+
+        impl Kind {
+            /// All of them, in the order of this list.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The name in an entry, `source.file.opened`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $dotted),* }
+            }
+
+            /// The name in words, `file opened`.
+            #[must_use]
+            pub fn words(self) -> &'static str {
+                match self { $(Self::$name => $words),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    LogOpened "log.opened" "log opened"
+    SessionOpened "session.opened" "signed in"
+    SessionRefused "session.refused" "sign-in refused"
+    SessionClosed "session.closed" "signed out"
+    TreeListed "source.tree.listed" "directory listed"
+    FileOpened "source.file.opened" "file opened"
+    HistoryViewed "source.history.viewed" "history viewed"
+    BlameViewed "source.blame.viewed" "blame viewed"
+    DiffViewed "source.diff.viewed" "difference viewed"
+    Searched "source.searched" "source searched"
+    SymbolViewed "source.symbol.viewed" "symbol viewed"
+    AccessDenied "access.denied" "access denied"
+    EntitlementProposed "entitlement.proposed" "entitlement proposed"
+    EntitlementApproved "entitlement.approved" "entitlement approved"
+    EntitlementRefused "entitlement.refused" "entitlement refused"
+    EntitlementRevoked "entitlement.revoked" "entitlement revoked"
+    AgreementSigned "agreement.signed" "agreement signed"
+    AgreementAmended "agreement.amended" "agreement amended"
+    AgreementEnded "agreement.ended" "agreement ended"
+    AgreementPersonNamed "agreement.person_named" "person named in an agreement"
+    AgencyCreated "agency.created" "agency created"
+    AgencyChanged "agency.changed" "agency changed"
+    AccountCreated "account.created" "account created"
+    AccountChanged "account.changed" "account changed"
+    AccountDisabled "account.disabled" "account disabled"
+    AccountEnabled "account.enabled" "account enabled"
+    AccountPasswordChanged "account.password_changed" "password changed"
+    AccountSecondFactorChanged "account.second_factor_changed" "second factor changed"
+    AccountSessionsEnded "account.sessions_ended" "all sessions ended"
+    ProductCreated "product.created" "product created"
+    ProductChanged "product.changed" "product changed"
+    MirrorAdded "mirror.added" "mirror added"
+    MirrorSynced "mirror.synced" "mirror synced"
+    MirrorRefused "mirror.refused" "mirror fetch refused"
+    MirrorTagMoved "mirror.tag_moved" "tag moved at its origin"
+    VersionPublished "version.published" "version published"
+    VersionWithdrawn "version.withdrawn" "version withdrawn"
+    AuditViewed "audit.viewed" "audit trail viewed"
+    AuditExported "audit.exported" "audit trail exported"
+    AuditDetailsErased "audit.details_erased" "personal details erased"
+    ConfigurationChanged "configuration.changed" "configuration changed"
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of audit entry")]
+pub struct UnknownKind(String);
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let found = Self::ALL.iter().find(|k| k.as_str() == text);
+        found.copied().ok_or_else(|| UnknownKind(text.chars().take(80).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_dotted_lower_case_and_read_back_as_itself() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert!(kind.as_str().contains('.'));
+            assert!(kind.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_'));
+        }
+        assert!("source.file".parse::<Kind>().is_err());
+    }
+}

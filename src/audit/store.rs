@@ -1,0 +1,398 @@
+//! The log's SQL, one text for SQLite and PostgreSQL. Nothing here decides anything.
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row, Transaction};
+
+use super::event::Sealed;
+use super::merkle::{Frontier, Hash};
+use crate::database::{Database, DatabaseError, Kind};
+
+/// The row that says how large the tree is; whether it tells the truth is for others to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) size: u64,
+    pub(super) root: Vec<u8>,
+    pub(super) frontier: Vec<u8>,
+}
+
+impl Head {
+    pub(super) fn of(frontier: &Frontier) -> Self {
+        Self { size: frontier.size(), root: frontier.root().to_vec(), frontier: frontier.to_bytes() }
+    }
+}
+
+/// An entry as it is stored.
+pub(super) struct Stored {
+    pub(super) index: u64,
+    pub(super) leaf: Vec<u8>,
+    pub(super) entry: Vec<u8>,
+    pub(super) personal: Option<String>,
+}
+
+/// A node of `log_tree`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TreeNode {
+    pub(super) level: u32,
+    pub(super) n: u64,
+    pub(super) hash: Vec<u8>,
+}
+
+/// A condition of a query: a text that uses `?` for each of its values, which become numbered placeholders.
+pub(super) struct Condition {
+    pub(super) sql: &'static str,
+    pub(super) values: Vec<Value>,
+}
+
+#[derive(Clone)]
+pub(super) enum Value {
+    Text(String),
+    Number(i64),
+}
+
+/// A connection to read in: a transaction's, or one from [`reader`].
+pub(super) type Connection = AnyConnection;
+
+type Result<T> = std::result::Result<T, DatabaseError>;
+
+/// Makes the head of an empty log, when there is none.
+pub(super) async fn create_head(database: &Database) -> Result<()> {
+    let empty = Head::of(&Frontier::new());
+    sqlx::query("INSERT INTO log_head (id, size, root, frontier) VALUES (1, 0, $1, $2) ON CONFLICT (id) DO NOTHING")
+        .bind(empty.root)
+        .bind(empty.frontier)
+        .execute(database.pool())
+        .await?;
+    Ok(())
+}
+
+/// The head as it is committed.
+pub(super) async fn head(database: &Database) -> Result<Head> {
+    let row = sqlx::query("SELECT size, root, frontier FROM log_head WHERE id = 1").fetch_one(database.pool()).await?;
+    to_head(&row)
+}
+
+/// A connection that only the sequencer has, so that it never waits for those who read.
+pub(super) struct Writer {
+    connection: Option<AnyConnection>,
+    begin: &'static str,
+}
+
+impl Writer {
+    pub(super) fn new(database: &Database) -> Self {
+        let begin = match database.kind() {
+            // Takes the write lock at once.
+            Kind::Sqlite => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
+        };
+        Self { connection: None, begin }
+    }
+
+    /// Begins a transaction. A connection that was lost while nobody wrote is replaced: nothing was sent on it yet.
+    pub(super) async fn begin(&mut self, database: &Database) -> Result<Transaction<'_, Any>> {
+        let begin = self.begin;
+        let alive = match &mut self.connection {
+            Some(connection) => connection.ping().await.is_ok(),
+            None => false,
+        };
+        if !alive {
+            self.connection = Some(database.pool().acquire().await?.detach());
+        }
+        let connection = self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        Ok(connection.begin_with(begin).await?)
+    }
+
+    /// Gives the connection up, in whatever state it is.
+    pub(super) fn abandon(&mut self) {
+        self.connection = None;
+    }
+}
+
+/// The head, locked until the transaction ends.
+pub(super) async fn lock_head(tx: &mut Connection) -> Result<Head> {
+    let sql = "UPDATE log_head SET size = size WHERE id = 1 RETURNING size, root, frontier";
+    to_head(&sqlx::query(sql).fetch_one(tx).await?)
+}
+
+/// Moves the head from `old` leaves to `new`.
+pub(super) async fn move_head(tx: &mut Connection, old: u64, new: &Frontier) -> Result<()> {
+    let head = Head::of(new);
+    let moved = sqlx::query("UPDATE log_head SET size = $1, root = $2, frontier = $3 WHERE id = 1 AND size = $4")
+        .bind(signed(head.size))
+        .bind(head.root)
+        .bind(head.frontier)
+        .bind(signed(old))
+        .execute(tx)
+        .await?
+        .rows_affected();
+    if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
+}
+
+pub(super) async fn commit(tx: Transaction<'_, Any>) -> Result<()> {
+    Ok(tx.commit().await?)
+}
+
+/// Closes the connections that nobody is using, so that the next one is new.
+pub(super) async fn drop_idle(database: &Database) {
+    for _ in 0..database.pool().num_idle() {
+        let Some(connection) = database.pool().try_acquire() else { break };
+        // A connection that cannot even be closed is gone, too.
+        let _ = connection.close().await;
+    }
+}
+
+const ENTRY_COLUMNS: &str = "idx, leaf, entry, personal, at, kind, account, email, name, agency, agency_name, product, \
+                             version, path, blob, request, outcome";
+
+pub(super) async fn insert_entries(tx: &mut Connection, first: u64, entries: &[Sealed]) -> Result<()> {
+    let mut index = first;
+    for chunk in chunks(entries) {
+        let sql = insert("log_entries", ENTRY_COLUMNS, 17, chunk.len());
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for sealed in chunk {
+            query = bind_entry(query, index, sealed);
+            index += 1;
+        }
+        query.execute(&mut *tx).await?;
+    }
+    let mut places = Vec::new();
+    for (index, sealed) in (first..).zip(entries) {
+        places.extend((0_i64..).zip(sealed.form.shown()).map(|(position, shown)| (index, position, shown)));
+    }
+    for chunk in chunks(&places) {
+        let mut query = sqlx::query(AssertSqlSafe(insert("log_places", "idx, position, product, path, blob", 5, chunk.len())));
+        for (index, position, shown) in chunk {
+            query = query
+                .bind(signed(*index))
+                .bind(*position)
+                .bind(plain(&shown.product))
+                .bind(plain(&shown.path.text))
+                .bind(shown.blob.as_deref().map(plain));
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn insert_nodes(tx: &mut Connection, nodes: &[(u32, u64, Hash)]) -> Result<()> {
+    for chunk in chunks(nodes) {
+        let mut query = sqlx::query(AssertSqlSafe(insert("log_tree", "level, n, hash", 3, chunk.len())));
+        for (level, n, hash) in chunk {
+            query = query.bind(i64::from(*level)).bind(signed(*n)).bind(hash.to_vec());
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Entries `from..to` in order, `most` at the most.
+pub(super) async fn entries(on: &mut Connection, from: u64, to: u64, most: u64) -> Result<Vec<Stored>> {
+    let to = to.min(from.saturating_add(most));
+    let rows = sqlx::query("SELECT idx, leaf, entry, personal FROM log_entries WHERE idx >= $1 AND idx < $2 ORDER BY idx")
+        .bind(signed(from))
+        .bind(signed(to))
+        .fetch_all(on)
+        .await?;
+    rows.iter().map(to_stored).collect()
+}
+
+/// A connection for [`entries`], when there is no transaction to read in.
+pub(super) async fn reader(database: &Database) -> Result<sqlx::pool::PoolConnection<Any>> {
+    Ok(database.pool().acquire().await?)
+}
+
+/// The leaf hashes `from..to` in order.
+pub(super) async fn leaves(database: &Database, from: u64, to: u64) -> Result<Vec<Vec<u8>>> {
+    let rows = sqlx::query("SELECT leaf FROM log_entries WHERE idx >= $1 AND idx < $2 ORDER BY idx")
+        .bind(signed(from))
+        .bind(signed(to))
+        .fetch_all(database.pool())
+        .await?;
+    rows.iter().map(|r| Ok(r.try_get(0)?)).collect()
+}
+
+/// The nodes `from..to` of a level of `log_tree`, in order.
+pub(super) async fn nodes(database: &Database, level: u32, from: u64, to: u64) -> Result<Vec<TreeNode>> {
+    let rows = sqlx::query("SELECT level, n, hash FROM log_tree WHERE level = $1 AND n >= $2 AND n < $3 ORDER BY n")
+        .bind(i64::from(level))
+        .bind(signed(from))
+        .bind(signed(to))
+        .fetch_all(database.pool())
+        .await?;
+    rows.iter()
+        .map(|r| {
+            Ok(TreeNode {
+                level: u32::try_from(r.try_get::<i64, _>(0)?).unwrap_or(u32::MAX),
+                n: unsigned(r.try_get(1)?),
+                hash: r.try_get(2)?,
+            })
+        })
+        .collect()
+}
+
+/// How many nodes each level has, and the number of its last one.
+pub(super) async fn levels(database: &Database) -> Result<Vec<(u32, u64, u64)>> {
+    let rows = sqlx::query("SELECT level, COUNT(*), MAX(n) FROM log_tree GROUP BY level ORDER BY level").fetch_all(database.pool()).await?;
+    rows.iter()
+        .map(|r| {
+            let level = u32::try_from(r.try_get::<i64, _>(0)?).unwrap_or(u32::MAX);
+            Ok((level, unsigned(r.try_get(1)?), unsigned(r.try_get(2)?)))
+        })
+        .collect()
+}
+
+/// The index of the last entry there is.
+pub(super) async fn last_index(database: &Database) -> Result<Option<u64>> {
+    let row = sqlx::query("SELECT MAX(idx) FROM log_entries").fetch_one(database.pool()).await?;
+    Ok(row.try_get::<Option<i64>, _>(0)?.map(unsigned))
+}
+
+/// Entries for which all conditions hold, newest first.
+pub(super) async fn find(database: &Database, conditions: &[Condition], limit: u64) -> Result<Vec<Stored>> {
+    let (mut sql, values) = select("SELECT e.idx, e.leaf, e.entry, e.personal FROM log_entries e", conditions);
+    sql += " ORDER BY e.idx DESC LIMIT ";
+    sql += &placeholder(values.len() + 1);
+    let rows = bound(sql, values).bind(signed(limit)).fetch_all(database.pool()).await?;
+    rows.iter().map(to_stored).collect()
+}
+
+/// How many entries there are for which all conditions hold.
+pub(super) async fn count(database: &Database, conditions: &[Condition]) -> Result<u64> {
+    let (sql, values) = select("SELECT COUNT(*) FROM log_entries e", conditions);
+    let row = bound(sql, values).fetch_one(database.pool()).await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+}
+
+/// A statement with the conditions behind it, and the values they bind, in order.
+fn select(start: &str, conditions: &[Condition]) -> (String, Vec<Value>) {
+    let mut sql = String::from(start);
+    let mut values = Vec::new();
+    for (n, condition) in conditions.iter().enumerate() {
+        sql.push_str(if n == 0 { " WHERE (" } else { " AND (" });
+        let mut parts = condition.sql.split('?');
+        sql.push_str(parts.next().unwrap_or_default());
+        for (part, value) in parts.zip(&condition.values) {
+            values.push(value.clone());
+            sql += &placeholder(values.len());
+            sql += part;
+        }
+        sql.push(')');
+    }
+    (sql, values)
+}
+
+fn bound<'q>(sql: String, values: Vec<Value>) -> sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+        };
+    }
+    query
+}
+
+/// Erases the personal part of the entries `from..to` that are older than `before`, in microseconds; returns how many had one.
+pub(super) async fn erase(tx: &mut Connection, from: u64, to: u64, before: i64) -> Result<u64> {
+    let sql = "UPDATE log_entries SET personal = NULL, email = NULL, name = NULL, agency_name = NULL \
+               WHERE idx >= $1 AND idx < $2 AND at < $3 AND personal IS NOT NULL";
+    let query = sqlx::query(sql).bind(signed(from)).bind(signed(to)).bind(before);
+    Ok(query.execute(tx).await?.rows_affected())
+}
+
+fn to_head(row: &AnyRow) -> Result<Head> {
+    Ok(Head { size: unsigned(row.try_get(0)?), root: row.try_get(1)?, frontier: row.try_get(2)? })
+}
+
+fn to_stored(row: &AnyRow) -> Result<Stored> {
+    Ok(Stored { index: unsigned(row.try_get(0)?), leaf: row.try_get(1)?, entry: row.try_get(2)?, personal: row.try_get(3)? })
+}
+
+fn bind_entry<'q>(query: Query<'q, Any, AnyArguments>, index: u64, sealed: &Sealed) -> Query<'q, Any, AnyArguments> {
+    let Sealed { form, personal, .. } = sealed;
+    let actor = form.actor.as_ref();
+    let place = form.place.as_ref();
+    let lower = |text: &Option<String>| text.as_deref().map(|t| plain(&t.to_lowercase()));
+    query
+        .bind(signed(index))
+        .bind(sealed.leaf.to_vec())
+        .bind(sealed.entry.clone())
+        .bind(sealed.beside.clone())
+        .bind(sealed.at.micros())
+        .bind(form.kind.clone())
+        .bind(actor.map(|a| plain(a.account.as_str())))
+        .bind(lower(&personal.email))
+        .bind(lower(&personal.name))
+        .bind(actor.and_then(|a| a.agency.as_ref()).map(|a| plain(a.as_str())))
+        .bind(lower(&personal.agency_name))
+        .bind(place.map(|p| plain(&p.product)))
+        .bind(place.and_then(|p| p.version.as_deref()).map(plain))
+        .bind(place.and_then(|p| p.path.as_ref()).map(|p| plain(&p.text)))
+        .bind(place.and_then(|p| p.blob.as_deref()).map(plain))
+        .bind(plain(&form.request))
+        .bind(form.outcome.as_str())
+}
+
+/// PostgreSQL takes no NUL in a text. The entry itself has it, written as `\u0000`.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// `INSERT INTO table (columns) VALUES ($1, …), …` for this many rows.
+fn insert(table: &str, columns: &str, width: usize, rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=width {
+            sql += if column == 1 { "" } else { ", " };
+            sql += &placeholder(row * width + column);
+        }
+        sql.push(')');
+    }
+    sql
+}
+
+fn placeholder(number: usize) -> String {
+    format!("${number}")
+}
+
+/// Runs whose lengths are powers of two, 128 at the most: few different texts, so that each stays prepared.
+fn chunks<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = all;
+    std::iter::from_fn(move || {
+        let length = 1 << rest.len().checked_ilog2()?.min(7);
+        let (chunk, after) = rest.split_at_checked(length)?;
+        rest = after;
+        Some(chunk)
+    })
+}
+
+/// Sizes and indices stay far below 2^63; a corrupt one becomes one that no check accepts.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(super) mod bench {
+    //! What tests do to a database that the log itself never does.
+    use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+
+    use crate::database::Database;
+
+    pub(in crate::audit) async fn execute(database: &Database, sql: &str) -> u64 {
+        sqlx::query(AssertSqlSafe(sql)).execute(database.pool()).await.unwrap().rows_affected()
+    }
+
+    /// Makes a database of its own on the PostgreSQL server behind `server`, an address that ends in `/<database>`.
+    pub(in crate::audit) async fn create(server: &str, name: &str) -> String {
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(server).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+        let (start, _) = server.rsplit_once('/').unwrap();
+        format!("{start}/{name}")
+    }
+}
