@@ -8,3 +8,7 @@ pub mod config;
 pub mod queue;
 // The log.
 pub mod audit;
+// People.
+pub mod accounts;
+pub mod catalog;
+pub mod entitlements;
