@@ -12,3 +12,5 @@ pub mod audit;
 pub mod accounts;
 pub mod catalog;
 pub mod entitlements;
+// The gate.
+pub mod access;

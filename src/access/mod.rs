@@ -1,0 +1,219 @@
+//! May you? The only maker of [`Entitled`] and [`Scoped`].
+//!
+//! Every decision is made afresh from the facts in the database now; nothing is cached. A refusal is recorded before it is
+//! answered, and whatever is refused, or is not there, takes the same way to the same answer.
+
+mod entitled;
+mod policy;
+
+pub use entitled::{Cleared, Entitled, NotWithin, Resource};
+pub use policy::{Action, Decision, Facts, Reason, Request, decide};
+
+use crate::accounts::{Principal, done_by};
+use crate::audit::{self, Basis, Context, Kind, Log, LogUnavailable, Outcome};
+use crate::catalog::{Catalog, CatalogError, Place, Product, RepoPath, Version, path_text};
+use crate::clock::SharedClock;
+use crate::entitlements::{EntitlementError, Entitlements, Held, PathScope};
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Recorded already. Says nothing about why.
+    #[error("there is nothing here that this person may read")]
+    Denied,
+    #[error(transparent)]
+    Log(#[from] LogUnavailable),
+    #[error(transparent)]
+    Entitlements(#[from] EntitlementError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// What somebody asks for, as the address names it.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub product: String,
+    pub version: String,
+    pub path: RepoPath,
+    pub action: Action,
+}
+
+/// A place asked for that may be seen if it is there; what is there, the vault resolves.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    place: Place,
+    action: Action,
+}
+
+impl Resource for Sought {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn kind(&self) -> Kind {
+        match self.action {
+            Action::Read => Kind::FileOpened,
+            Action::List => Kind::TreeListed,
+        }
+    }
+}
+
+/// A query together with everything its asker may read now.
+#[derive(Debug)]
+#[must_use]
+pub struct Scoped<Q> {
+    query: Q,
+    principal: Principal,
+    products: Vec<Readable>,
+}
+
+/// A product somebody may read something of.
+#[derive(Clone, Debug)]
+pub struct Readable {
+    pub product: Product,
+    /// Newest first; never empty.
+    pub versions: Vec<ReadableVersion>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReadableVersion {
+    pub version: Version,
+    /// Of every grant that opens it.
+    pub scopes: Vec<PathScope>,
+    pub basis: Basis,
+}
+
+impl<Q> Scoped<Q> {
+    pub fn query(&self) -> &Q {
+        &self.query
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub fn products(&self) -> &[Readable] {
+        &self.products
+    }
+}
+
+/// Decides who may see what.
+#[derive(Clone)]
+pub struct Gate {
+    entitlements: Entitlements,
+    catalog: Catalog,
+    log: Log,
+    clock: SharedClock,
+}
+
+impl Gate {
+    #[must_use]
+    pub fn new(entitlements: Entitlements, catalog: Catalog, log: Log, clock: SharedClock) -> Self {
+        Self { entitlements, catalog, log, clock }
+    }
+
+    /// Permits, or records the refusal and answers [`AccessError::Denied`].
+    pub async fn entitle(&self, principal: &Principal, wish: Wish, context: &Context) -> Result<Entitled<Sought>, AccessError> {
+        let facts = self.facts(principal).await?;
+        let version = self.catalog.locate(&wish.product, &wish.version).await?;
+        let request = Request { product: &wish.product, version: &wish.version, path: &wish.path, action: wish.action };
+        match (decide(&facts, &request, self.clock.now()), version) {
+            (Decision::Permit { basis, scopes }, Some(version)) => {
+                let place = Place { product: wish.product, version: wish.version, commit: version.commit, path: wish.path };
+                Ok(Entitled::new(Sought { place, action: wish.action }, principal.clone(), basis, scopes))
+            }
+            (Decision::Permit { .. }, None) => Err(self.refuse(principal, &wish, Reason::Missing, context).await),
+            (Decision::Deny(reason), _) => Err(self.refuse(principal, &wish, reason, context).await),
+        }
+    }
+
+    /// Records that a place which might have been seen is not there, and gives the answer of a refusal.
+    pub async fn missing<R: Resource>(&self, entitled: Entitled<R>, context: &Context) -> AccessError {
+        let place = entitled.resource().place();
+        let wish = Wish { product: place.product.clone(), version: place.version.clone(), path: place.path.clone(), action: Action::Read };
+        self.refuse(entitled.principal(), &wish, Reason::Missing, context).await
+    }
+
+    /// Records that a product was asked for of which this person may read nothing, or which is not there.
+    pub async fn unknown_product(&self, principal: &Principal, product: &str, context: &Context) -> AccessError {
+        let mut draft = done_by(principal, Kind::AccessDenied).fact("reason", Reason::Product.words());
+        draft.place = Some(audit::Place { product: shortened(product), ..audit::Place::default() });
+        draft.outcome = Outcome::Denied;
+        match self.log.append(draft, context).await {
+            Ok(_) => AccessError::Denied,
+            Err(unavailable) => unavailable.into(),
+        }
+    }
+
+    /// Binds a query to what its asker may read now.
+    pub async fn scope<Q>(&self, principal: &Principal, query: Q) -> Result<Scoped<Q>, AccessError> {
+        let products = self.readable(principal).await?;
+        Ok(Scoped { query, principal: principal.clone(), products })
+    }
+
+    /// Every product and version somebody may read something of now, by name and newest first.
+    pub async fn readable(&self, principal: &Principal) -> Result<Vec<Readable>, AccessError> {
+        let facts = self.facts(principal).await?;
+        let now = self.clock.now();
+        let mut names: Vec<&str> = facts.held.iter().map(|held| held.product.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut readable = Vec::new();
+        for name in names {
+            let Some(product) = self.catalog.product(name).await? else { continue };
+            let versions: Vec<ReadableVersion> = self
+                .catalog
+                .versions(&product.id)
+                .await?
+                .into_iter()
+                .filter_map(|version| {
+                    let opening = policy::opening(&facts, name, &version.name, now).ok()?;
+                    Some(ReadableVersion { version, basis: basis(opening.first()?), scopes: scopes(&opening) })
+                })
+                .collect();
+            if !versions.is_empty() {
+                readable.push(Readable { product, versions });
+            }
+        }
+        Ok(readable)
+    }
+
+    /// The versions of one product somebody may read something of now, newest first.
+    pub async fn versions(&self, principal: &Principal, product: &str) -> Result<Vec<String>, AccessError> {
+        let facts = self.facts(principal).await?;
+        let now = self.clock.now();
+        let Some(found) = self.catalog.product(product).await? else { return Ok(Vec::new()) };
+        let versions = self.catalog.versions(&found.id).await?.into_iter();
+        Ok(versions.map(|version| version.name).filter(|name| policy::opening(&facts, product, name, now).is_ok()).collect())
+    }
+
+    async fn facts(&self, principal: &Principal) -> Result<Facts, AccessError> {
+        Ok(Facts { role: principal.role(), held: self.entitlements.held_by(principal.account()).await? })
+    }
+
+    async fn refuse(&self, principal: &Principal, wish: &Wish, reason: Reason, context: &Context) -> AccessError {
+        let mut draft = done_by(principal, Kind::AccessDenied).fact("reason", reason.words()).at(audit::Place {
+            product: shortened(&wish.product),
+            version: Some(shortened(&wish.version)),
+            path: Some(path_text(&wish.path)),
+            ..audit::Place::default()
+        });
+        draft.outcome = Outcome::Denied;
+        match self.log.append(draft, context).await {
+            Ok(_) => AccessError::Denied,
+            Err(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+/// A name that somebody made up, as far as an entry takes it.
+fn shortened(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+fn basis(held: &Held) -> Basis {
+    Basis { entitlement: held.entitlement.id.clone(), agreement: held.entitlement.agreement.clone() }
+}
+
+fn scopes(opening: &[&Held]) -> Vec<PathScope> {
+    opening.iter().map(|held| held.entitlement.scope.clone()).collect()
+}
