@@ -14,3 +14,6 @@ pub mod catalog;
 pub mod entitlements;
 // The gate.
 pub mod access;
+// Guarded.
+pub mod source;
+pub mod mirrors;

@@ -1,0 +1,384 @@
+//! The guarded source: trees and files of the mirrored repositories.
+//!
+//! The vault gives away nothing that was derived from source unless it is handed a [`Cleared`] resource: somebody was
+//! entitled to it and the entry that says so is durable. What it does before that, finding out which object stands at a
+//! place, stays inside the proof. Machines (indexer, symbols) read through a [`MachineReader`], of which there is one.
+
+mod raw;
+pub mod text;
+pub mod tree;
+mod walk;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lru::LruCache;
+
+pub use tree::{Entry, EntryKind, ObjectId};
+
+use crate::access::{Cleared, Entitled, Resource, Sought};
+use crate::audit::{Draft, Kind, Receipt};
+use crate::catalog::{Place, RepoPath};
+
+/// Bytes of a file that are read at most to be shown as text; more is shown in pieces as bytes.
+pub const LARGEST_TEXT: u64 = 128 << 20;
+/// Blobs kept in memory, and the size up to which one is.
+const KEPT: usize = 64;
+const KEPT_BYTES: u64 = 1 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("the source could not be read: {0}")]
+    Unreadable(String),
+    #[error("a recorded version names a commit that is no object id")]
+    BadCommit,
+}
+
+impl From<raw::RawError> for SourceError {
+    fn from(cause: raw::RawError) -> Self {
+        Self::Unreadable(cause.to_string())
+    }
+}
+
+impl From<walk::WalkError> for SourceError {
+    fn from(cause: walk::WalkError) -> Self {
+        Self::Unreadable(cause.to_string())
+    }
+}
+
+/// A directory that is there.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    place: Place,
+    tree: ObjectId,
+}
+
+/// A file that is there, and which part of it is shown.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    place: Place,
+    blob: ObjectId,
+    kind: EntryKind,
+    size: u64,
+    lines: Option<(u64, u64)>,
+    bytes: Option<(u64, u64)>,
+}
+
+/// A submodule: a commit of another repository, which is not mirrored.
+#[derive(Clone, Debug)]
+pub struct Gitlink {
+    place: Place,
+    commit: ObjectId,
+}
+
+impl Resource for Listing {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::TreeListed
+    }
+
+    fn describe(&self, draft: Draft) -> Draft {
+        with_object(draft, self.tree)
+    }
+}
+
+impl Resource for Opening {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::FileOpened
+    }
+
+    fn describe(&self, draft: Draft) -> Draft {
+        let mut draft = with_object(draft, self.blob).fact("size", self.size);
+        if let Some(place) = &mut draft.place {
+            place.lines = self.lines;
+        }
+        match self.bytes {
+            Some((from, to)) => draft.fact("bytes", vec![from, to]),
+            None => draft,
+        }
+    }
+}
+
+impl Resource for Gitlink {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::FileOpened
+    }
+
+    fn describe(&self, draft: Draft) -> Draft {
+        with_object(draft, self.commit)
+    }
+}
+
+fn with_object(mut draft: Draft, id: ObjectId) -> Draft {
+    if let Some(place) = &mut draft.place {
+        place.blob = Some(id.to_string());
+    }
+    draft
+}
+
+impl Opening {
+    #[must_use]
+    pub fn blob(&self) -> ObjectId {
+        self.blob
+    }
+
+    /// In bytes, of the whole file.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    #[must_use]
+    pub fn is_symlink(&self) -> bool {
+        self.kind == EntryKind::Symlink
+    }
+
+    /// Says which lines will be shown, first and last, counted from 1.
+    #[must_use]
+    pub fn with_lines(self, lines: (u64, u64)) -> Self {
+        Self { lines: Some(lines), ..self }
+    }
+
+    /// Says which bytes will be shown: the first, and the one behind the last.
+    #[must_use]
+    pub fn with_bytes(self, bytes: (u64, u64)) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+}
+
+/// What a file is, as far as its record needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Text { lines: u64 },
+    Image(text::ImageKind),
+    Binary,
+}
+
+/// What stands at a place that somebody may see.
+pub enum Resolved {
+    Directory(Entitled<Listing>),
+    File(Entitled<Opening>),
+    Submodule(Entitled<Gitlink>),
+    /// Nothing, or a directory where a file was asked for, or the other way round; the permit comes back to be turned into a refusal.
+    Nothing(Entitled<Sought>),
+}
+
+/// A directory's entries that its reader may know of, directories first.
+pub struct Listed {
+    pub place: Place,
+    pub tree: ObjectId,
+    pub entries: Vec<ListedEntry>,
+    pub receipt: Receipt,
+}
+
+/// An entry of a directory. Where a symbolic link points is what its file holds: opening it says so.
+#[derive(Clone, Debug)]
+pub struct ListedEntry {
+    pub path: RepoPath,
+    pub entry: Entry,
+}
+
+/// A file's bytes, or those that were asked for.
+pub struct Opened {
+    pub place: Place,
+    pub blob: ObjectId,
+    /// In bytes, of the whole file.
+    pub size: u64,
+    pub data: Arc<Vec<u8>>,
+    pub receipt: Receipt,
+}
+
+/// The repositories, behind proofs. Its methods block: call them off the async threads.
+pub struct Vault {
+    repositories: Arc<raw::Repositories>,
+    kept: Mutex<LruCache<ObjectId, Arc<Vec<u8>>>>,
+}
+
+/// Reads source for machines that show it to nobody. Made once, by [`Vault::open`]; never handed to `web`.
+#[derive(Clone)]
+pub struct MachineReader {
+    repositories: Arc<raw::Repositories>,
+}
+
+impl Vault {
+    /// Mirrors are the directories `<product>.git` in `mirrors`.
+    #[must_use]
+    pub fn open(mirrors: PathBuf) -> (Self, MachineReader) {
+        let repositories = Arc::new(raw::Repositories::at(mirrors));
+        let kept = Mutex::new(LruCache::new(NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN)));
+        (Self { repositories: Arc::clone(&repositories), kept }, MachineReader { repositories })
+    }
+
+    /// Finds out what stands at the place, inside the permit.
+    pub fn resolve(&self, sought: Entitled<Sought>) -> Result<Resolved, SourceError> {
+        let place = sought.resource().place().clone();
+        let wants_tree = sought.resource().kind() == Kind::TreeListed;
+        let found = self.repositories.resolve(&place.product, commit(&place)?, &place.path)?;
+        let Some(found) = found else { return Ok(Resolved::Nothing(sought)) };
+        Ok(match (found.kind, wants_tree) {
+            (EntryKind::Tree, true) => narrow(sought, Listing { place, tree: found.id }, Resolved::Directory),
+            (EntryKind::Blob | EntryKind::Symlink, false) => {
+                let opening = Opening { place, blob: found.id, kind: found.kind, size: found.size.unwrap_or(0), lines: None, bytes: None };
+                narrow(sought, opening, Resolved::File)
+            }
+            (EntryKind::Submodule, false) => narrow(sought, Gitlink { place, commit: found.id }, Resolved::Submodule),
+            _ => Resolved::Nothing(sought),
+        })
+    }
+
+    /// A permit of its own for a file directly in a directory that may be listed; none when there is none or it may not be read.
+    pub fn file_in(&self, listing: &Entitled<Listing>, name: &[u8]) -> Result<Option<Entitled<Opening>>, SourceError> {
+        let directory = &listing.resource().place;
+        let Ok(path) = directory.path.join(name) else { return Ok(None) };
+        if !listing.shows(&path, false) {
+            return Ok(None);
+        }
+        let found = self.repositories.resolve(&directory.product, commit(directory)?, &path)?;
+        let Some(found) = found.filter(|found| found.kind == EntryKind::Blob) else { return Ok(None) };
+        let opening = Opening {
+            place: directory.with_path(path),
+            blob: found.id,
+            kind: found.kind,
+            size: found.size.unwrap_or(0),
+            lines: None,
+            bytes: None,
+        };
+        Ok(listing.fork(opening).ok())
+    }
+
+    /// The names a directory's README can have that stand in it and may be read, best first. They are in the listing, too.
+    pub fn readme_in(&self, listing: &Entitled<Listing>) -> Result<Option<Entitled<Opening>>, SourceError> {
+        let directory = &listing.resource().place;
+        let entries = self.repositories.list(&directory.product, listing.resource().tree)?;
+        let best = entries
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Blob)
+            .filter_map(|entry| Some((readme_rank(&entry.name)?, &entry.name)))
+            .min();
+        best.map_or(Ok(None), |(_, name)| self.file_in(listing, name))
+    }
+
+    /// What kind of file it is, for the entry that will say which part is shown. It is told to nobody before the record.
+    pub fn examine(&self, opening: &Entitled<Opening>) -> Result<Shape, SourceError> {
+        let file = opening.resource();
+        if file.size > LARGEST_TEXT {
+            return Ok(Shape::Binary);
+        }
+        let data = self.bytes(&file.place.product, file.blob, file.size)?;
+        Ok(match text::decode(&data) {
+            text::Content::Text(text) => Shape::Text { lines: text.line_count() as u64 },
+            text::Content::Image(kind) => Shape::Image(kind),
+            text::Content::Binary => Shape::Binary,
+        })
+    }
+
+    /// The entries of a directory that its reader may know of.
+    pub fn list(&self, cleared: &Cleared<Listing>) -> Result<Listed, SourceError> {
+        let entitled = cleared.get();
+        let listing = entitled.resource();
+        let product = &listing.place.product;
+        let mut entries = Vec::new();
+        for entry in self.repositories.list(product, listing.tree)? {
+            let Ok(path) = listing.place.path.join(&entry.name) else { continue };
+            if !entitled.shows(&path, entry.kind == EntryKind::Tree) {
+                continue;
+            }
+            entries.push(ListedEntry { path, entry });
+        }
+        Ok(Listed { place: listing.place.clone(), tree: listing.tree, entries, receipt: cleared.receipt() })
+    }
+
+    /// A whole file up to [`LARGEST_TEXT`], or the bytes that its record names.
+    pub fn read(&self, cleared: &Cleared<Opening>) -> Result<Opened, SourceError> {
+        let file = cleared.get().resource();
+        let product = &file.place.product;
+        let data = match file.bytes {
+            Some((from, to)) => Arc::new(self.repositories.read_range(product, file.blob, from, to.saturating_sub(from))?.data),
+            None => self.bytes(product, file.blob, file.size)?,
+        };
+        Ok(Opened { place: file.place.clone(), blob: file.blob, size: file.size, data, receipt: cleared.receipt() })
+    }
+
+    /// The commit a submodule pins.
+    #[must_use]
+    pub fn submodule(&self, cleared: &Cleared<Gitlink>) -> ObjectId {
+        cleared.get().resource().commit
+    }
+
+    fn bytes(&self, product: &str, blob: ObjectId, size: u64) -> Result<Arc<Vec<u8>>, SourceError> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(data) = kept().get(&blob) {
+            return Ok(Arc::clone(data));
+        }
+        let data = Arc::new(self.repositories.read(product, blob, LARGEST_TEXT)?.data);
+        if size <= KEPT_BYTES {
+            kept().put(blob, Arc::clone(&data));
+        }
+        Ok(data)
+    }
+}
+
+impl MachineReader {
+    /// Closes what is open of a product's mirror, after something was moved into it.
+    pub fn forget(&self, product: &str) {
+        self.repositories.forget(product);
+    }
+
+    /// A walk over versions of a product.
+    pub fn walker(&self, product: &str) -> Result<Walker, SourceError> {
+        Ok(Walker(walk::TreeWalker::open(&self.repositories, product)?))
+    }
+}
+
+/// Walks versions one after the other, reading each directory once however many versions hold it.
+pub struct Walker(walk::TreeWalker);
+
+impl Walker {
+    /// Calls `visit` with every file of a version: its path, blob and size in bytes.
+    pub fn walk(&mut self, commit: ObjectId, visit: &mut dyn FnMut(&RepoPath, ObjectId, u64)) -> Result<(), SourceError> {
+        let mut visit = |file: walk::Visit<'_>| {
+            visit(file.path, file.id, file.size);
+            Ok::<(), walk::WalkError>(())
+        };
+        Ok(self.0.walk(commit, &mut visit)?)
+    }
+
+    /// The bytes of a file met on a walk, whole.
+    pub fn read(&self, blob: ObjectId) -> Result<Vec<u8>, SourceError> {
+        Ok(self.0.read(blob)?)
+    }
+}
+
+fn commit(place: &Place) -> Result<ObjectId, SourceError> {
+    ObjectId::parse(&place.commit).ok_or(SourceError::BadCommit)
+}
+
+/// The object stands at the very place the permit is for, so it lies within it.
+fn narrow<R: Resource + Clone>(sought: Entitled<Sought>, found: R, wrap: impl FnOnce(Entitled<R>) -> Resolved) -> Resolved {
+    match sought.fork(found) {
+        Ok(entitled) => wrap(entitled),
+        Err(_) => Resolved::Nothing(sought),
+    }
+}
+
+/// Lower is better; none when it is no README.
+fn readme_rank(name: &[u8]) -> Option<u8> {
+    match name.to_ascii_lowercase().as_slice() {
+        b"readme.md" | b"readme.markdown" => Some(0),
+        b"readme" => Some(1),
+        b"readme.txt" | b"readme.rst" | b"readme.adoc" | b"readme.asciidoc" => Some(2),
+        _ => None,
+    }
+}
