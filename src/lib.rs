@@ -17,3 +17,4 @@ pub mod access;
 // Guarded.
 pub mod source;
 pub mod mirrors;
+pub mod highlight;
