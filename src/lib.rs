@@ -18,3 +18,4 @@ pub mod access;
 pub mod source;
 pub mod mirrors;
 pub mod highlight;
+pub mod search;

@@ -1,0 +1,339 @@
+//! The documents of a product, and which versions hold them: two small tables, read whole when an index is opened.
+//!
+//! A document is a distinct (path, blob) of one product. Its number is its place in the table, and stays the same in every
+//! later generation until the index is compacted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use roaring::RoaringBitmap;
+
+use super::{BlobId, VersionKey};
+use crate::catalog::RepoPath;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Document {
+    /// Place in the table of paths.
+    pub(super) path: u32,
+    pub(super) blob: BlobId,
+    /// Bytes of the blob itself.
+    pub(super) size: u64,
+    pub(super) language: Option<u16>,
+    pub(super) body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Where its text lies; `converted`: it is not the blob's own bytes, which were in another encoding.
+    Text { part: u32, offset: u64, length: u64, converted: bool },
+    /// Known by its path alone.
+    Binary,
+    /// Known by its path alone, since it could not be read.
+    Unread,
+}
+
+impl Document {
+    pub(super) fn is_binary(&self) -> bool {
+        self.body == Body::Binary
+    }
+}
+
+/// All documents, their paths in ascending order of bytes, and the names of their languages.
+pub(super) struct Documents {
+    all: Vec<Document>,
+    paths: Vec<RepoPath>,
+    languages: Vec<String>,
+    /// The numbers of all documents by path, and where each path's begin.
+    by_path: Vec<u32>,
+    starts: Vec<u32>,
+    /// What each path looks like, and its place in the order in which files are listed.
+    kinds: Vec<PathKind>,
+    ranks: Vec<u32>,
+    text: RoaringBitmap,
+    unread: RoaringBitmap,
+    /// Documents below a directory. Filled on demand: what lies where does not depend on who asks.
+    below: Mutex<HashMap<RepoPath, Arc<RoaringBitmap>>>,
+}
+
+/// Directories remembered at most; when there are more, all are forgotten.
+const MOST_DIRECTORIES: usize = 4096;
+
+impl Documents {
+    /// `paths` must be in ascending order, and every document's path must be one of them.
+    pub(super) fn new(documents: Vec<Document>, paths: Vec<RepoPath>, languages: Vec<String>) -> Self {
+        let mut by_path: Vec<u32> = (0..).take(documents.len()).collect();
+        let path_of = |n: &u32| documents.get(*n as usize).map_or(u32::MAX, |d| d.path);
+        by_path.sort_by_key(|n| (path_of(n), *n));
+        let starts = (0..=u32::try_from(paths.len()).unwrap_or(u32::MAX))
+            .map(|path| u32::try_from(by_path.partition_point(|n| path_of(n) < path)).unwrap_or(u32::MAX))
+            .collect();
+        let kinds: Vec<PathKind> = paths.iter().map(PathKind::of).collect();
+        let mut listed: Vec<usize> = (0..paths.len()).collect();
+        listed.sort_by_key(|&path| kinds.get(path).copied());
+        let mut ranks = vec![0; paths.len()];
+        for (rank, path) in (0..).zip(listed) {
+            if let Some(slot) = ranks.get_mut(path) {
+                *slot = rank;
+            }
+        }
+        let those = |wanted: fn(&Body) -> bool| (0..).zip(&documents).filter(|(_, d)| wanted(&d.body)).map(|(n, _)| n).collect();
+        Self {
+            text: those(|body| matches!(body, Body::Text { .. })),
+            unread: those(|body| matches!(body, Body::Unread)),
+            all: documents,
+            paths,
+            languages,
+            by_path,
+            starts,
+            kinds,
+            ranks,
+            below: Mutex::default(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn all(&self) -> &[Document] {
+        &self.all
+    }
+
+    pub(super) fn languages(&self) -> &[String] {
+        &self.languages
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Document> {
+        self.all.get(number as usize)
+    }
+
+    pub(super) fn path(&self, number: u32) -> Option<&RepoPath> {
+        self.paths.get(self.get(number)?.path as usize)
+    }
+
+    pub(super) fn kind(&self, document: &Document) -> PathKind {
+        self.kinds.get(document.path as usize).copied().unwrap_or(PathKind::Source)
+    }
+
+    /// The place of a document's path in the order in which files are listed: by kind, then by path.
+    pub(super) fn rank(&self, number: u32) -> u32 {
+        let rank = self.get(number).and_then(|document| self.ranks.get(document.path as usize));
+        rank.copied().unwrap_or(u32::MAX)
+    }
+
+    /// Documents that have a text.
+    pub(super) fn text(&self) -> &RoaringBitmap {
+        &self.text
+    }
+
+    /// Documents that could not be read.
+    pub(super) fn unread(&self) -> &RoaringBitmap {
+        &self.unread
+    }
+
+    /// The numbers of the documents at this path of the table.
+    fn at(&self, path: usize) -> &[u32] {
+        let bounds = self.starts.get(path).zip(self.starts.get(path + 1));
+        bounds.and_then(|(&start, &end)| self.by_path.get(start as usize..end as usize)).unwrap_or_default()
+    }
+
+    /// Documents at paths that `wanted` takes.
+    pub(super) fn where_path(&self, mut wanted: impl FnMut(&RepoPath) -> bool) -> RoaringBitmap {
+        let numbers = self.paths.iter().enumerate().filter(|(_, path)| wanted(path)).flat_map(|(n, _)| self.at(n));
+        numbers.copied().collect()
+    }
+
+    /// Documents in languages that `wanted` takes.
+    pub(super) fn where_language(&self, mut wanted: impl FnMut(&str) -> bool) -> RoaringBitmap {
+        let taken: Vec<bool> = self.languages.iter().map(|language| wanted(language)).collect();
+        let is = |d: &Document| d.language.is_some_and(|l| taken.get(usize::from(l)).copied().unwrap_or(false));
+        (0..).zip(&self.all).filter(|(_, d)| is(d)).map(|(n, _)| n).collect()
+    }
+
+    /// Documents whose path is `directory` or lies below it.
+    pub(super) fn below(&self, directory: &RepoPath) -> Arc<RoaringBitmap> {
+        if let Some(known) = self.below.lock().unwrap_or_else(PoisonError::into_inner).get(directory) {
+            return Arc::clone(known);
+        }
+        let found: RoaringBitmap = if directory.is_root() {
+            (0..).take(self.all.len()).collect()
+        } else {
+            // Not one range: "a-b" stands between "a" and "a/b".
+            let itself = self.paths.binary_search(directory).ok();
+            let mut inside = directory.bytes().to_vec();
+            inside.push(b'/');
+            let first = self.paths.partition_point(|path| path.bytes() < inside.as_slice());
+            let rest = self.paths.iter().skip(first).take_while(|path| path.bytes().starts_with(&inside));
+            let inner = first..first + rest.count();
+            itself.into_iter().chain(inner).flat_map(|path| self.at(path)).copied().collect()
+        };
+        let found = Arc::new(found);
+        let mut below = self.below.lock().unwrap_or_else(PoisonError::into_inner);
+        if below.len() >= MOST_DIRECTORIES {
+            below.clear();
+        }
+        below.insert(directory.clone(), Arc::clone(&found));
+        found
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_u64(&mut out, self.languages.len() as u64);
+        for language in &self.languages {
+            put_bytes(&mut out, language.as_bytes());
+        }
+        put_u64(&mut out, self.paths.len() as u64);
+        for path in &self.paths {
+            put_bytes(&mut out, path.bytes());
+        }
+        put_u64(&mut out, self.all.len() as u64);
+        for document in &self.all {
+            out.extend_from_slice(&document.path.to_le_bytes());
+            out.extend_from_slice(document.blob.bytes());
+            put_u64(&mut out, document.size);
+            out.extend_from_slice(&document.language.unwrap_or(u16::MAX).to_le_bytes());
+            let (kind, part, offset, length) = match document.body {
+                Body::Text { part, offset, length, converted } => (u8::from(converted), part, offset, length),
+                Body::Binary => (2, 0, 0, 0),
+                Body::Unread => (3, 0, 0, 0),
+            };
+            out.push(kind);
+            out.extend_from_slice(&part.to_le_bytes());
+            put_u64(&mut out, offset);
+            put_u64(&mut out, length);
+        }
+        out
+    }
+
+    /// `None` when these are not the bytes of a table, or it points to what it does not have.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let mut languages = Vec::new();
+        for _ in 0..rest.u64()? {
+            languages.push(String::from_utf8(rest.bytes()?.to_vec()).ok()?);
+        }
+        let mut paths = Vec::new();
+        for _ in 0..rest.u64()? {
+            paths.push(RepoPath::parse(rest.bytes()?).ok()?);
+        }
+        let mut documents = Vec::new();
+        for _ in 0..rest.u64()? {
+            let path = rest.u32()?;
+            let blob = BlobId::from_bytes(rest.array()?);
+            let size = rest.u64()?;
+            let language = Some(u16::from_le_bytes(rest.array()?)).filter(|&l| l != u16::MAX);
+            let [kind] = rest.array()?;
+            let (part, offset, length) = (rest.u32()?, rest.u64()?, rest.u64()?);
+            let body = match kind {
+                0 | 1 => Body::Text { part, offset, length, converted: kind == 1 },
+                2 => Body::Binary,
+                3 => Body::Unread,
+                _ => return None,
+            };
+            let known = (path as usize) < paths.len() && language.is_none_or(|l| usize::from(l) < languages.len());
+            documents.push(known.then_some(Document { path, blob, size, language, body })?);
+        }
+        let whole = rest.0.is_empty() && paths.is_sorted_by(|a, b| a < b);
+        whole.then(|| Self::new(documents, paths, languages))
+    }
+}
+
+/// What a path looks like, in the order in which files are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathKind {
+    Source,
+    Documentation,
+    Test,
+    /// Brought in from elsewhere.
+    Vendored,
+}
+
+impl PathKind {
+    #[must_use]
+    pub fn of(path: &RepoPath) -> Self {
+        let mut kind = Self::Source;
+        let mut components: Vec<Vec<u8>> = path.components().map(<[u8]>::to_ascii_lowercase).collect();
+        let name = components.pop().unwrap_or_default();
+        for directory in &components {
+            kind = kind.max(match directory.as_slice() {
+                b"vendor" | b"vendored" | b"third_party" | b"third-party" | b"thirdparty" | b"node_modules" => Self::Vendored,
+                b"test" | b"tests" | b"testing" | b"testdata" | b"__tests__" | b"spec" | b"specs" | b"t" => Self::Test,
+                b"doc" | b"docs" | b"documentation" => Self::Documentation,
+                _ => Self::Source,
+            });
+        }
+        let stem = name.split(|&b| b == b'.').next().unwrap_or_default();
+        let is_test = stem.starts_with(b"test_") || stem.starts_with(b"test-") || stem.ends_with(b"_test") || stem.ends_with(b"_spec");
+        let inner = name.windows(6).any(|w| w == b".test." || w == b".spec.");
+        if is_test || inner { kind.max(Self::Test) } else { kind }
+    }
+}
+
+/// A version and the documents in it.
+pub(super) struct IndexedVersion {
+    pub(super) key: VersionKey,
+    pub(super) documents: RoaringBitmap,
+}
+
+pub(super) fn encode_versions(versions: &[IndexedVersion]) -> std::io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    put_u64(&mut out, versions.len() as u64);
+    for version in versions {
+        put_bytes(&mut out, version.key.name.as_bytes());
+        put_bytes(&mut out, version.key.commit.as_bytes());
+        let mut bitmap = Vec::new();
+        version.documents.serialize_into(&mut bitmap)?;
+        put_bytes(&mut out, &bitmap);
+    }
+    Ok(out)
+}
+
+/// `None` when these are not the bytes of a table, or it names a document that is not there.
+pub(super) fn decode_versions(bytes: &[u8], documents: usize) -> Option<Vec<IndexedVersion>> {
+    let mut rest = Reader(bytes);
+    let mut versions = Vec::new();
+    for _ in 0..rest.u64()? {
+        let name = String::from_utf8(rest.bytes()?.to_vec()).ok()?;
+        let commit = String::from_utf8(rest.bytes()?.to_vec()).ok()?;
+        let bitmap = RoaringBitmap::deserialize_from(rest.bytes()?).ok()?;
+        if bitmap.max().is_some_and(|last| last as usize >= documents) {
+            return None;
+        }
+        versions.push(IndexedVersion { key: VersionKey { name, commit }, documents: bitmap });
+    }
+    rest.0.is_empty().then_some(versions)
+}
+
+fn put_u64(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(&number.to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_u64(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.u64()?).ok()?;
+        let (first, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(first)
+    }
+}

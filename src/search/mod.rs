@@ -1,0 +1,212 @@
+//! Search: every byte of every version that the asker may read, and nothing else.
+//!
+//! An index belongs to one product ([`ProductIndex`]), is built by an [`IndexWriter`] from a [`Corpus`], and is replaced as a
+//! whole: what is served is always a complete generation. A [`Searcher`] answers a [`Query`] within a [`Scope`]. The scope is
+//! plain data inside this room: who may read what is decided at the gate, and [`Searcher::run_scoped`] is the only door.
+//!
+//! What is guaranteed:
+//! - A file outside of the scope takes no part: it is not read, not counted, not listed, and no version of a hit is named in
+//!   which its path may not be read.
+//! - Within the scope nothing is left out: every text, whatever its size and its lines, is searched whole. What could not be
+//!   searched by contents (binary files, versions not indexed yet) is counted and said.
+//! - A file matches when the query holds of its whole decoded text. Shown are the lines that a match of a term touches, unless
+//!   the term is excluded. Expressions may match across lines.
+//!
+//! Everything here blocks: asynchronous callers run it on threads meant for that.
+
+mod contents;
+mod documents;
+mod grams;
+mod indexer;
+mod parser;
+mod pattern;
+mod plan;
+mod query;
+mod scope;
+mod sealed;
+mod searcher;
+mod trigram;
+mod verify;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
+pub use documents::PathKind;
+pub use indexer::{Built, Corpus, CorpusError, Decoded, IndexWriter, Progress};
+pub use query::{Case, Expr, PathTerm, Query, QueryError, Term, Versions};
+use scope::{ProductScope, Scope, VersionScope};
+pub use sealed::{Indexes, Sealed};
+pub use searcher::{Budget, FileHit, LineHit, PageRequest, Results, Searcher, VersionName};
+
+use contents::{Contents, GRAMS, Home};
+use documents::{Documents, IndexedVersion};
+use grams::GramIndex;
+
+/// The id of a blob: SHA-1 of its object, as git keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId([u8; 20]);
+
+impl BlobId {
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
+    /// Takes 40 hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+}
+
+/// In lower-case hexadecimal.
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobId({self})")
+    }
+}
+
+/// A version as it is indexed: its name and the commit that it stood for then.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VersionKey {
+    pub name: String,
+    pub commit: String,
+}
+
+/// What goes wrong with an index. A query never fails for what it asks; see [`QueryError`] for what cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    #[error("there is no index here yet; build it")]
+    Missing,
+    #[error("the index is damaged: {what}; rebuild it")]
+    Damaged { what: String },
+    #[error("the index is in format {found}, and this program reads format {known}; rebuild it")]
+    Format { found: u64, known: u32 },
+    #[error("another process is building this index")]
+    Busy,
+    #[error("the work was cancelled")]
+    Cancelled,
+    #[error("{doing} failed: {source}")]
+    Io {
+        doing: &'static str,
+        #[source]
+        source: Arc<io::Error>,
+    },
+    #[error("writing the grams of the index failed: {0}")]
+    Grams(String),
+    #[error("the source could not be read: {0}")]
+    Corpus(#[source] CorpusError),
+    #[error("the index holds as many documents as it can")]
+    Full,
+}
+
+impl SearchError {
+    /// Whether building the index anew, from nothing, is the remedy.
+    #[must_use]
+    pub fn wants_rebuild(&self) -> bool {
+        matches!(self, Self::Missing | Self::Damaged { .. } | Self::Format { .. })
+    }
+
+    fn damaged(what: &str) -> Self {
+        Self::Damaged { what: what.to_owned() }
+    }
+
+    fn grams(error: &tantivy::TantivyError) -> Self {
+        Self::Grams(error.to_string())
+    }
+
+    fn io(doing: &'static str, source: &io::Error) -> Self {
+        // What an index needs and does not find has been lost.
+        if source.kind() == io::ErrorKind::NotFound || source.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::Damaged { what: format!("{doing} failed: {source}") };
+        }
+        Self::Io { doing, source: Arc::new(io::Error::new(source.kind(), source.to_string())) }
+    }
+}
+
+/// One generation of a product's index, open for searching. It stays readable after a newer one has taken its place.
+pub struct ProductIndex {
+    home: Home,
+    generation: u64,
+    documents: Documents,
+    versions: Vec<IndexedVersion>,
+    contents: Contents,
+    grams: GramIndex,
+}
+
+/// Names no path: what is printed ends up in logs.
+impl fmt::Debug for ProductIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProductIndex(generation {}, {} documents)", self.generation, self.documents.len())
+    }
+}
+
+impl ProductIndex {
+    /// Opens the generation that is current in the index at `directory`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used: [`SearchError::wants_rebuild`] tells.
+    pub fn open(directory: &Path) -> Result<Self, SearchError> {
+        let home = Home::new(directory);
+        let mut generation = home.current()?.ok_or(SearchError::Missing)?;
+        loop {
+            match Self::open_generation(&home, generation) {
+                // It may have been replaced and removed in between.
+                Err(e) => match home.current()? {
+                    Some(newer) if newer != generation => generation = newer,
+                    _ => return Err(e),
+                },
+                index => return index,
+            }
+        }
+    }
+
+    fn open_generation(home: &Home, generation: u64) -> Result<Self, SearchError> {
+        let directory = home.generation(generation);
+        let tables = contents::read_tables(&directory)?;
+        Ok(Self {
+            home: home.clone(),
+            generation,
+            grams: GramIndex::open(&directory.join(GRAMS), tables.documents.len())?,
+            documents: tables.documents,
+            versions: tables.versions,
+            contents: tables.contents,
+        })
+    }
+
+    /// Rises with every generation.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The versions that it holds, each with the number of files in it.
+    pub fn versions(&self) -> impl Iterator<Item = (&VersionKey, u64)> {
+        self.versions.iter().map(|version| (&version.key, version.documents.len()))
+    }
+
+    /// Distinct (path, blob) pairs in it.
+    #[must_use]
+    pub fn documents(&self) -> usize {
+        self.documents.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

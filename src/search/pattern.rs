@@ -1,0 +1,359 @@
+//! Terms made ready to look with: texts, expressions, patterns on paths and names.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::ast::{self, Ast, ClassSetItem};
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::query::Query;
+
+/// How deep groups may be nested in an expression.
+const DEEPEST: u32 = 100;
+
+/// Something to look for in bytes.
+///
+/// A match touches a line: the place behind the last newline of a file belongs to no line, so nothing matches there.
+#[derive(Clone, Debug)]
+pub(super) struct Matcher {
+    regex: Regex,
+    /// What the planner reads.
+    pub(super) hir: Hir,
+    /// No match reaches over a newline.
+    within_lines: bool,
+}
+
+pub(super) struct Problem {
+    pub(super) reason: String,
+    /// In bytes of the expression.
+    pub(super) span: Option<Range<usize>>,
+}
+
+impl Matcher {
+    /// A text, as it is.
+    pub(super) fn text(text: &str, ignore_case: bool) -> Result<Self, Problem> {
+        Self::pattern(&regex_syntax::escape(text), ignore_case)
+    }
+
+    /// An expression: `^` and `$` at lines, `.` is not a newline.
+    pub(super) fn pattern(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
+        let hir = regex_syntax::ParserBuilder::new()
+            .utf8(false)
+            .multi_line(true)
+            .case_insensitive(ignore_case)
+            .nest_limit(DEEPEST)
+            .build()
+            .parse(pattern)
+            .map_err(|e| Problem::syntax(&e))?;
+        let regex = RegexBuilder::new(pattern)
+            .multi_line(true)
+            .case_insensitive(ignore_case)
+            .nest_limit(DEEPEST)
+            .size_limit(Query::EXPRESSION_SIZE)
+            .dfa_size_limit(Query::EXPRESSION_SIZE)
+            .build()
+            .map_err(|_| Problem { reason: "it is too large to be searched for".to_owned(), span: None })?;
+        let within_lines = !may_hold_newline(&hir);
+        Ok(Self { regex, hir, within_lines })
+    }
+
+    /// Plain text is part of a path; a pattern is the path or its end from some component on. A slash in front stands for
+    /// the beginning of a component.
+    pub(super) fn path(words: &str, ignore_case: bool) -> Result<Regex, String> {
+        let (front, rest) = match words.strip_prefix('/') {
+            Some(rest) => (r"(?:\A|/)", rest),
+            None => ("", words),
+        };
+        let pattern = if rest.contains(['*', '?', '[', '{']) {
+            format!(r"(?:\A|/){}\z", pattern_of(rest)?)
+        } else {
+            format!("{front}{}", regex_syntax::escape(rest))
+        };
+        build(&pattern, ignore_case)
+    }
+
+    /// An expression on paths.
+    pub(super) fn path_pattern(pattern: &str, ignore_case: bool) -> Result<Regex, Problem> {
+        Ok(Self::pattern(pattern, ignore_case)?.regex)
+    }
+
+    /// A pattern for the whole of a name, in its own case.
+    pub(super) fn name(words: &str) -> Result<Regex, String> {
+        build(&format!(r"\A{}\z", pattern_of(words)?), false)
+    }
+
+    /// Whether a letter that the expression looks for is a capital (`\W` and `\pL` are not looked for).
+    pub(super) fn has_capital(pattern: &str) -> bool {
+        struct Capitals(bool);
+        impl ast::Visitor for Capitals {
+            type Output = bool;
+            type Err = ();
+            fn finish(self) -> Result<bool, ()> {
+                Ok(self.0)
+            }
+            fn visit_pre(&mut self, ast: &Ast) -> Result<(), ()> {
+                if let Ast::Literal(literal) = ast {
+                    self.0 |= literal.c.is_uppercase();
+                }
+                Ok(())
+            }
+            fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), ()> {
+                match item {
+                    ClassSetItem::Literal(literal) => self.0 |= literal.c.is_uppercase(),
+                    ClassSetItem::Range(range) => {
+                        self.0 |= range.start.c.is_uppercase() || range.end.c.is_uppercase();
+                    }
+                    _ => {}
+                }
+                Ok(())
+            }
+        }
+        ast::parse::ParserBuilder::new()
+            .nest_limit(DEEPEST)
+            .build()
+            .parse(pattern)
+            .is_ok_and(|ast| ast::visit(&ast, Capitals(false)).unwrap_or(false))
+    }
+
+    /// Whether it is found anywhere.
+    pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        self.regex.find(text).is_some_and(|m| !nowhere(text, m.start()))
+    }
+
+    /// Calls `line` with the start of each line that a match touches, in order, none twice.
+    pub(super) fn lines(&self, text: &[u8], mut line: impl FnMut(usize)) {
+        if self.within_lines {
+            let mut at = 0;
+            while let Some(found) = self.regex.find_at(text, at) {
+                if nowhere(text, found.start()) {
+                    return;
+                }
+                line(line_start(text, found.start()));
+                at = line_end(text, found.end()) + 1;
+                if at > text.len() {
+                    return;
+                }
+            }
+            return;
+        }
+        // The first line not looked at yet. Lines can be long and matches many: none is gone through twice.
+        let mut next = 0;
+        for found in self.matches(text) {
+            if found.start >= next {
+                let between = text.get(next..found.start).unwrap_or_default();
+                next += line_start(between, between.len());
+            }
+            while next < text.len() && (next <= found.start || next < found.end) {
+                line(next);
+                next = line_end(text, next) + 1;
+            }
+        }
+    }
+
+    /// Every match, leftmost first, none overlapping another.
+    pub(super) fn matches<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = Range<usize>> + use<'_, 't> {
+        self.regex.find_iter(text).map(|m| m.range()).filter(|m| !nowhere(text, m.start))
+    }
+}
+
+impl Problem {
+    fn syntax(error: &regex_syntax::Error) -> Self {
+        let (reason, span) = match error {
+            regex_syntax::Error::Parse(e) => (e.kind().to_string(), Some(e.span())),
+            regex_syntax::Error::Translate(e) => (e.kind().to_string(), Some(e.span())),
+            _ => ("it is not an expression".to_owned(), None),
+        };
+        Self { reason, span: span.map(|s| s.start.offset..s.end.offset) }
+    }
+}
+
+/// Where the line that holds `at` begins.
+pub(super) fn line_start(text: &[u8], at: usize) -> usize {
+    let before = text.get(..at).unwrap_or(text);
+    before.iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1)
+}
+
+/// Where the line that holds `at` ends: its newline, or the end of the text.
+pub(super) fn line_end(text: &[u8], at: usize) -> usize {
+    let behind = text.get(at..).unwrap_or_default();
+    behind.iter().position(|&b| b == b'\n').map_or(text.len(), |newline| at + newline)
+}
+
+/// Whether a match that starts here touches no line.
+fn nowhere(text: &[u8], start: usize) -> bool {
+    start == text.len() && text.last().is_none_or(|&b| b == b'\n')
+}
+
+fn may_hold_newline(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => literal.0.contains(&b'\n'),
+        HirKind::Class(Class::Unicode(class)) => class.iter().any(|r| r.start() <= '\n' && '\n' <= r.end()),
+        HirKind::Class(Class::Bytes(class)) => class.iter().any(|r| r.start() <= b'\n' && b'\n' <= r.end()),
+        _ => hir.kind().subs().iter().any(may_hold_newline),
+    }
+}
+
+fn build(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(ignore_case)
+        .size_limit(Query::EXPRESSION_SIZE)
+        .build()
+        .map_err(|_| "This pattern is too large".to_owned())
+}
+
+/// Any character but a slash; a byte that is no character counts as one.
+const ONE: &str = r"(?:[^/]|(?-u:[\x80-\xFF]))";
+
+/// The expression for a pattern of `*`, `**`, `?`, `[…]`, `[!…]`, `{a,b}`, and `\` before one of these to mean itself.
+fn pattern_of(words: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut open = 0_usize;
+    let mut chars = words.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' if chars.next_if_eq(&'*').is_some() => {
+                // "a/**/b" is also "a/b".
+                let whole = out.is_empty() || out.ends_with('/');
+                if whole && chars.next_if_eq(&'/').is_some() {
+                    out.push_str(r"(?:(?s-u:.)*/)?");
+                } else {
+                    out.push_str(r"(?s-u:.)*");
+                }
+            }
+            '*' => {
+                out.push_str(ONE);
+                out.push('*');
+            }
+            '?' => out.push_str(ONE),
+            '[' => {
+                let mut inner = String::new();
+                let mut closed = false;
+                for c in chars.by_ref() {
+                    if c == ']' && !matches!(inner.as_str(), "" | "!" | "^") {
+                        closed = true;
+                        break;
+                    }
+                    inner.push(c);
+                }
+                if !closed {
+                    return Err("A \"[\" in this pattern is never closed".to_owned());
+                }
+                out.push_str(&class_of(&inner)?);
+            }
+            '{' => {
+                open += 1;
+                if open > 8 {
+                    return Err("The braces of this pattern are nested too deeply".to_owned());
+                }
+                out.push_str("(?:");
+            }
+            '}' if open > 0 => {
+                open -= 1;
+                out.push(')');
+            }
+            ',' if open > 0 => out.push('|'),
+            '\\' => out.push_str(&regex_syntax::escape(&chars.next().unwrap_or('\\').to_string())),
+            c => out.push_str(&regex_syntax::escape(&c.to_string())),
+        }
+    }
+    if open > 0 {
+        return Err("A \"{\" in this pattern is never closed".to_owned());
+    }
+    Ok(out)
+}
+
+fn class_of(inner: &str) -> Result<String, String> {
+    let (negated, inner) = match inner.strip_prefix(['!', '^']) {
+        Some(rest) => (true, rest),
+        None => (false, inner),
+    };
+    let chars: Vec<char> = inner.chars().collect();
+    let mut out = String::from(if negated { "[^/" } else { "[" });
+    let mut rest = chars.as_slice();
+    while let Some((&first, tail)) = rest.split_first() {
+        if let ['-', last, tail @ ..] = tail {
+            if first > *last {
+                return Err(format!("\"{first}-{last}\" in this pattern runs backwards"));
+            }
+            let _ = write!(out, r"\x{{{:X}}}-\x{{{:X}}}", u32::from(first), u32::from(*last));
+            rest = tail;
+        } else {
+            let _ = write!(out, r"\x{{{:X}}}", u32::from(first));
+            rest = tail;
+        }
+    }
+    out.push(']');
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pattern: &str, text: &str) -> Vec<usize> {
+        let mut lines = Vec::new();
+        Matcher::pattern(pattern, false).ok().unwrap().lines(text.as_bytes(), |start| lines.push(start));
+        lines
+    }
+
+    #[test]
+    fn lines_that_matches_touch() {
+        let text = "ab\ncd\n\nab";
+        assert_eq!(lines("a", text), [0, 7]);
+        assert_eq!(lines("b\nc", text), [0, 3]);
+        assert_eq!(lines("d\n", text), [3]);
+        assert_eq!(lines("(?s).*", text), [0, 3, 6, 7]);
+        assert_eq!(lines("(?s).", text), [0, 3, 6, 7]);
+        assert_eq!(lines("^$", text), [6]);
+        assert_eq!(lines("$", text), [0, 3, 6, 7]);
+        assert_eq!(lines("x*", "a\n"), [0]);
+        assert_eq!(lines("x*", ""), [0_usize; 0]);
+        assert_eq!(lines(r"\s*", "a\n\n"), [0, 2]);
+    }
+
+    #[test]
+    fn patterns_on_paths() {
+        let is = |words: &str, path: &str| Matcher::path(words, false).unwrap().is_match(path.as_bytes());
+        for (words, path, expected) in [
+            ("net", "src/network.c", true),
+            ("/net", "src/network.c", true),
+            ("/etwork", "src/network.c", false),
+            ("*.c", "src/a.c", true),
+            ("*.c", "src/a.cc", false),
+            ("src/*.c", "lib/src/a.c", true),
+            ("src/*.c", "src/b/a.c", false),
+            ("rc/*.c", "src/a.c", false),
+            ("src/**/a.c", "src/a.c", true),
+            ("src/**/a.c", "src/x/y/a.c", true),
+            ("src/**", "src/x/y", true),
+            ("?.c", "é.c", true),
+            ("?.c", "ab.c", false),
+            ("[ab].c", "b.c", true),
+            ("[!ab].c", "b.c", false),
+            ("[!ab].c", "c.c", true),
+            ("x[!a]y", "x/y", false),
+            ("[]x]", "]", true),
+            ("{Makefile,*.mk}", "x/rules.mk", true),
+            ("{Makefile,*.mk}", "x/Makefile.in", false),
+            ("a\\*{b,c}", "a*b", true),
+            ("a.c*", "abc", false),
+        ] {
+            assert_eq!(is(words, path), expected, "{words} {path}");
+        }
+        assert!(Matcher::path("*", false).unwrap().is_match(b"caf\xe9"));
+        for broken in ["[a", "{a", "[b-a]", "[!]"] {
+            assert!(Matcher::path(broken, false).is_err(), "{broken}");
+        }
+        assert!(Matcher::name("v2.*").unwrap().is_match(b"v2.45.0"));
+        assert!(!Matcher::name("v2").unwrap().is_match(b"v2.45.0"));
+    }
+
+    #[test]
+    fn capitals_are_those_looked_for() {
+        for (pattern, has) in [("abc", false), ("aBc", true), (r"\W\S\D\pL\p{Lu}", false), ("[a-zA-Z]", true), ("(?P<Name>x)", false)] {
+            assert_eq!(Matcher::has_capital(pattern), has, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The query language: what a reader typed, as a tree.
+//!
+//! A [`Query`] is made by [`Query::parse`] alone, so every query that exists is within the limits and every expression in it
+//! compiles. Its text ([`fmt::Display`]) parses back to the same query.
+//!
+//! | written | means, of one file |
+//! |---|---|
+//! | `strcpy(`, `"two words"` | holds this text; in quotes `\"` and `\\` are a quote and a backslash |
+//! | `/ab+c/` | holds a match of the expression (`regex` crate; `^` and `$` at lines, `.` is not a newline); `\/` is a slash |
+//! | `a b`, `a AND b` | both |
+//! | `a OR b` | one of them; binds less tightly than both |
+//! | `NOT a`, `-a` | not `a`; `-` only before a letter, digit, `_`, quote, slash or parenthesis, so `->next` is a text |
+//! | `(a OR b) c` | parentheses group; inside a word (`main()`) they belong to it, as far as they are balanced |
+//! | `path:`, `file:` | plain text: part of its path; with `*`, `?`, `[…]` or `{a,b}`: the path, or its end from some component on; `/…/`: an expression on the path |
+//! | `lang:c` | is in this language, whatever the case |
+//! | `product:git` | belongs to a product of this name; a pattern may be given |
+//! | `version:v2.*` | once, outside of OR, NOT and parentheses: search these versions; `all`; without it each product's newest |
+//! | `case:yes`, `no`, `auto` | once, likewise: `auto`, as without it, heeds case in a term that has a capital |
+//!
+//! A term and a bare word end at white space. In patterns `*` stops at a slash and `**` does not.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::parser;
+use super::pattern::Matcher;
+
+/// A whole query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    pub(super) filter: Option<Expr>,
+    pub(super) versions: Versions,
+    pub(super) case: Case,
+}
+
+/// What a file must be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expr {
+    All(Vec<Expr>),
+    Any(Vec<Expr>),
+    Not(Box<Expr>),
+    Term(Term),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// The file holds this text.
+    Text(String),
+    /// The file holds a match of this expression.
+    Pattern(String),
+    /// The file's path is like this.
+    Path(PathTerm),
+    /// The file is in this language.
+    Language(String),
+    /// The file belongs to a product whose name is like this pattern.
+    Product(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathTerm {
+    /// Part of the path, or a pattern when it has `*`, `?`, `[` or `{`.
+    Words(String),
+    Pattern(String),
+}
+
+/// Which versions of each product are searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    #[default]
+    Newest,
+    All,
+    /// Those whose name is like this pattern.
+    Like(String),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Case {
+    /// Heeded in terms that have a capital.
+    #[default]
+    Auto,
+    Heeded,
+    Ignored,
+}
+
+/// Why a query cannot be answered, in words for the one who typed it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}. {hint}")]
+pub struct QueryError {
+    /// The offending characters, counted in characters (not bytes) from the start of the query.
+    pub span: Range<usize>,
+    /// What is wrong; without a full stop.
+    pub message: String,
+    /// What to do about it: one or more sentences.
+    pub hint: String,
+}
+
+impl Query {
+    /// Bytes in the longest query taken.
+    pub const LONGEST: usize = 4096;
+    /// How deep parentheses and NOT may be nested.
+    pub const DEEPEST: usize = 32;
+    /// Terms and filters in one query.
+    pub const MOST_TERMS: usize = 64;
+    /// Bytes an expression may take once compiled.
+    pub const EXPRESSION_SIZE: usize = 10 << 20;
+
+    /// Reads what a reader typed.
+    ///
+    /// # Errors
+    /// With the place and the remedy, when it is no query.
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        parser::parse(text)
+    }
+
+    /// What a file must be like; `None` when every file will do.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Expr> {
+        self.filter.as_ref()
+    }
+
+    #[must_use]
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    #[must_use]
+    pub fn case(&self) -> Case {
+        self.case
+    }
+
+    /// Whether it looks into files, rather than at their paths, languages and products alone.
+    #[must_use]
+    pub fn reads_contents(&self) -> bool {
+        fn reads(expr: &Expr) -> bool {
+            match expr {
+                Expr::All(parts) | Expr::Any(parts) => parts.iter().any(reads),
+                Expr::Not(inner) => reads(inner),
+                Expr::Term(term) => matches!(term, Term::Text(_) | Term::Pattern(_)),
+            }
+        }
+        self.filter.as_ref().is_some_and(reads)
+    }
+}
+
+impl Case {
+    /// Whether this term is to be found in any case.
+    pub(super) fn ignores(self, term: &Term) -> bool {
+        match self {
+            Self::Heeded => false,
+            Self::Ignored => true,
+            Self::Auto => match term {
+                Term::Text(text) | Term::Path(PathTerm::Words(text)) => !text.chars().any(char::is_uppercase),
+                Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) => !Matcher::has_capital(pattern),
+                Term::Language(_) | Term::Product(_) => true,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(filter) = &self.filter {
+            let alone = self.versions == Versions::Newest && self.case == Case::Auto;
+            parts.push(match filter {
+                Expr::Any(_) if !alone => format!("({filter})"),
+                _ => filter.to_string(),
+            });
+        }
+        match &self.versions {
+            Versions::Newest => {}
+            Versions::All => parts.push("version:all".to_owned()),
+            // Quoted, since a version may be called "all".
+            Versions::Like(pattern) if pattern == "all" || pattern == "newest" => {
+                parts.push(format!("version:{}", quoted(pattern)));
+            }
+            Versions::Like(pattern) => parts.push(format!("version:{}", value(pattern))),
+        }
+        match self.case {
+            Case::Auto => {}
+            Case::Heeded => parts.push("case:yes".to_owned()),
+            Case::Ignored => parts.push("case:no".to_owned()),
+        }
+        f.write_str(&parts.join(" "))
+    }
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(parts) => {
+                for (i, part) in parts.iter().enumerate() {
+                    let space = if i == 0 { "" } else { " " };
+                    match part {
+                        Self::Any(_) | Self::All(_) => write!(f, "{space}({part})")?,
+                        _ => write!(f, "{space}{part}")?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Any(parts) => {
+                for (i, part) in parts.iter().enumerate() {
+                    let or = if i == 0 { "" } else { " OR " };
+                    match part {
+                        Self::Any(_) => write!(f, "{or}({part})")?,
+                        _ => write!(f, "{or}{part}")?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Not(inner) => match inner.as_ref() {
+                Self::Any(_) | Self::All(_) => write!(f, "NOT ({inner})"),
+                _ => write!(f, "NOT {inner}"),
+            },
+            Self::Term(term) => write!(f, "{term}"),
+        }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(&if parser::stands_bare(text) { text.clone() } else { quoted(text) }),
+            Self::Pattern(pattern) => f.write_str(&slashed(pattern)),
+            Self::Path(PathTerm::Words(words)) => write!(f, "path:{}", value(words)),
+            Self::Path(PathTerm::Pattern(pattern)) => write!(f, "path:{}", slashed(pattern)),
+            Self::Language(name) => write!(f, "lang:{}", value(name)),
+            Self::Product(name) => write!(f, "product:{}", value(name)),
+        }
+    }
+}
+
+fn value(text: &str) -> String {
+    let bare = !text.is_empty() && !text.starts_with(['"', '/', ':']) && !text.contains(parser::ends_value);
+    if bare { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The expression between slashes, with a backslash before each of its own.
+fn slashed(pattern: &str) -> String {
+    let mut out = String::from("/");
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                out.push(c);
+                out.extend(chars.next());
+            }
+            '/' => out.push_str("\\/"),
+            _ => out.push(c),
+        }
+    }
+    out.push('/');
+    out
+}

@@ -1,0 +1,203 @@
+//! Searching for a person: the query comes bound to what its asker may read, and what was found is shut away until the
+//! entries that name it are durable.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::json;
+
+use super::contents::Home;
+use super::{Budget, FileHit, PageRequest, ProductIndex, ProductScope, Query, Results, Scope, SearchError, Searcher, VersionScope};
+use crate::access::Scoped;
+use crate::accounts::Principal;
+use crate::audit::{Basis, Draft, Kind, Outcome, Receipt, Recordable, Recorded, Shown};
+use crate::catalog::path_text;
+
+/// Versions of a hit that its entry names; of more, the newest and the oldest. The blob says what was shown in any case.
+const NAMED_VERSIONS: usize = 8;
+/// Bytes of places that one entry names, at most; more go into further entries of the same group.
+const ENTRY_ROOM: usize = 40_000;
+
+/// The indexes that are served, by product. A product's is replaced as a whole when a newer one is ready.
+#[derive(Debug)]
+pub struct Indexes {
+    directory: PathBuf,
+    open: RwLock<HashMap<String, Arc<ProductIndex>>>,
+}
+
+/// Results that nobody may look at yet.
+#[must_use]
+pub struct Sealed<T> {
+    found: T,
+    principal: Principal,
+    query: String,
+    bases: Vec<(String, Basis)>,
+}
+
+impl Indexes {
+    /// Indexes are the directories `<product>` in `directory`.
+    #[must_use]
+    pub fn at(directory: PathBuf) -> Self {
+        Self { directory, open: RwLock::default() }
+    }
+
+    /// Where a product's index is kept.
+    #[must_use]
+    pub fn directory_of(&self, product: &str) -> PathBuf {
+        self.directory.join(product)
+    }
+
+    /// The index served for a product; none while there is none.
+    #[must_use]
+    pub fn get(&self, product: &str) -> Option<Arc<ProductIndex>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(product).cloned()
+    }
+
+    /// Serves the newest index on disk if another process has built one since.
+    ///
+    /// # Errors
+    /// As [`Indexes::reload`].
+    pub fn refresh(&self, product: &str) -> Result<(), SearchError> {
+        let current = Home::new(&self.directory_of(product)).current()?;
+        if current.is_some() && current != self.get(product).map(|index| index.generation()) {
+            self.reload(product)?;
+        }
+        Ok(())
+    }
+
+    /// Serves the newest index on disk from now on.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read; what was served before is served still.
+    pub fn reload(&self, product: &str) -> Result<Arc<ProductIndex>, SearchError> {
+        let index = Arc::new(ProductIndex::open(&self.directory_of(product))?);
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.insert(product.to_owned(), Arc::clone(&index));
+        Ok(index)
+    }
+}
+
+impl Searcher {
+    /// Runs a query within what its asker may read. Blocks: call it off the async threads.
+    ///
+    /// # Errors
+    /// As [`Searcher::run`].
+    pub fn run_scoped(
+        &self,
+        scoped: &Scoped<Query>,
+        text: &str,
+        indexes: &Indexes,
+        page: PageRequest,
+        budget: &Budget,
+    ) -> Result<Sealed<Results>, SearchError> {
+        let scope = scope_of(scoped, indexes);
+        let mut found = self.run(scoped.query(), &scope, page, budget)?;
+        let all = found.hits.len();
+        found.hits.retain(|hit| may_read(scoped, hit));
+        if found.hits.len() != all {
+            tracing::error!(lost = all - found.hits.len(), "a search found files outside of its scope; they were withheld");
+        }
+        for hit in &mut found.hits {
+            hit.versions.dedup();
+        }
+        found.not_indexed.dedup();
+        let bases = scoped.products().iter().filter_map(|one| Some((one.product.name.clone(), one.versions.first()?.basis.clone())));
+        Ok(Sealed { found, principal: scoped.principal().clone(), query: text.to_owned(), bases: bases.collect() })
+    }
+}
+
+impl Sealed<Results> {
+    /// Opens what was recorded.
+    pub fn open(recorded: Recorded<Self>) -> (Results, Receipt) {
+        let receipt = recorded.receipt();
+        (recorded.into_parts().0.found, receipt)
+    }
+
+    fn draft(&self) -> Draft {
+        let mut draft = Draft::new(Kind::Searched, Outcome::Permitted).by(self.principal.actor());
+        draft.personal = self.principal.personal();
+        draft.query(self.query.as_str())
+    }
+}
+
+impl Recordable for Sealed<Results> {
+    fn drafts(&self) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        let mut room = ENTRY_ROOM;
+        let mut shown = Vec::new();
+        for hit in &self.found.hits {
+            let place = place_of(hit);
+            let size = hit.path.bytes().len() * 6 + place.lines.len() * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 120;
+            if size > room && !shown.is_empty() {
+                drafts.push(self.draft().showing(std::mem::take(&mut shown)));
+                room = ENTRY_ROOM;
+            }
+            room = room.saturating_sub(size);
+            shown.push(place);
+        }
+        drafts.push(self.draft().showing(shown));
+        if let Some(first) = drafts.first_mut() {
+            let facts = [
+                ("files", json!(self.found.total_files)),
+                ("lines", json!(self.found.total_lines)),
+                ("searched", json!(self.found.searched_files)),
+            ];
+            first.facts.extend(facts.map(|(name, value)| (name.to_owned(), value)));
+            let bases: Vec<_> =
+                self.bases.iter().map(|(product, basis)| json!({"product": product, "entitlement": basis.entitlement.as_str()})).collect();
+            first.facts.insert("bases".to_owned(), json!(bases));
+            first.basis = self.bases.first().map(|(_, basis)| basis.clone());
+        }
+        drafts
+    }
+}
+
+fn place_of(hit: &FileHit) -> Shown {
+    let mut lines: Vec<u64> = hit
+        .lines
+        .iter()
+        .flat_map(|line| {
+            let first = line.number.saturating_sub(line.before.len() as u64);
+            first..=line.number.saturating_add(line.after.len() as u64)
+        })
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let versions = match (hit.versions.first(), hit.versions.last()) {
+        (Some(newest), Some(oldest)) if hit.versions.len() > NAMED_VERSIONS => vec![newest.clone(), oldest.clone()],
+        _ => hit.versions.clone(),
+    };
+    Shown { product: hit.product.clone(), versions, path: path_text(&hit.path), blob: Some(hit.blob.to_string()), lines }
+}
+
+fn scope_of(scoped: &Scoped<Query>, indexes: &Indexes) -> Scope {
+    let products = scoped.products().iter().map(|one| ProductScope {
+        product: one.product.name.clone(),
+        index: indexes.get(&one.product.name),
+        versions: one
+            .versions
+            .iter()
+            .flat_map(|version| {
+                version.scopes.iter().map(|scope| VersionScope {
+                    name: version.version.name.clone(),
+                    commit: version.version.commit.clone(),
+                    includes: scope.includes.clone(),
+                    excludes: scope.excludes.clone(),
+                })
+            })
+            .collect(),
+    });
+    Scope { products: products.collect() }
+}
+
+/// The scope once more, asked of each hit by itself.
+fn may_read(scoped: &Scoped<Query>, hit: &FileHit) -> bool {
+    let product = scoped.products().iter().find(|one| one.product.name == hit.product);
+    product.is_some_and(|one| {
+        hit.versions.iter().all(|name| {
+            let version = one.versions.iter().find(|version| version.version.name == *name);
+            version.is_some_and(|version| version.scopes.iter().any(|scope| scope.reads(&hit.path)))
+        })
+    })
+}
