@@ -19,3 +19,5 @@ pub mod source;
 pub mod mirrors;
 pub mod highlight;
 pub mod search;
+// Hands.
+pub mod jobs;

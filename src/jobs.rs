@@ -1,0 +1,417 @@
+//! Bringing source into the house: fetch it, publish what is new, index it. Whole, step by step, or from the queue.
+//!
+//! The only place that holds the [`MachineReader`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::audit::Context;
+use crate::catalog::{Catalog, CatalogError, NewVersion, Product, Published, RepoPath, Signature, Unranked, Version};
+use crate::clock::Timestamp;
+use crate::database::{Database, DatabaseError, Kind};
+use crate::highlight::language_of;
+use crate::ids::{Entropy, RequestId};
+use crate::mirrors::naming::{self, Wanted, newest_first};
+use crate::mirrors::{self, Credentials, FetchError, Fetched, Mirror, Ref, RefKind, SignatureKind, Source};
+use crate::queue::{Job, Queue, Task};
+use crate::search::{self, BlobId, Built, Corpus, CorpusError, Decoded, IndexWriter, Indexes, SearchError, VersionKey};
+use crate::source::text::{self, Content, Encoding};
+use crate::source::{MachineReader, ObjectId, Walker};
+
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("{0}")]
+    Pattern(#[from] naming::PatternError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error("the index of {product} could not be built: {cause}")]
+    Index { product: String, cause: SearchError },
+    #[error("no tag or branch of {product} fits its patterns ({patterns}); upstream has {tags} tags and {branches} branches")]
+    NothingWanted { product: String, patterns: String, tags: usize, branches: usize },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("the work was broken off: {0}")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+/// What is under way, for whoever watches.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Fetch(mirrors::Progress),
+    Index(search::Progress),
+}
+
+/// Takes steps, many times a second, on any thread.
+pub type Watch = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// What a synchronisation brought.
+#[derive(Clone, Debug)]
+pub struct Synced {
+    pub published: Published,
+    /// New objects and bytes.
+    pub objects: u64,
+    pub bytes: u64,
+    /// Wanted references that could not be taken, each with the reason.
+    pub skipped: Vec<(String, String)>,
+    /// All versions there are now.
+    pub versions: usize,
+}
+
+#[derive(Clone)]
+pub struct Jobs {
+    database: Database,
+    catalog: Catalog,
+    queue: Queue,
+    mirrors: PathBuf,
+    reader: MachineReader,
+    indexes: Arc<Indexes>,
+    entropy: Entropy,
+    stop: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+}
+
+impl Jobs {
+    #[must_use]
+    pub fn new(
+        database: Database,
+        catalog: Catalog,
+        queue: Queue,
+        mirrors: PathBuf,
+        (reader, indexes): (MachineReader, Arc<Indexes>),
+        entropy: Entropy,
+    ) -> Self {
+        let (stop, wake) = (Arc::default(), Arc::default());
+        Self { database, catalog, queue, mirrors, reader, indexes, entropy, stop, wake }
+    }
+
+    /// Fetches a product's source, publishes what is new and indexes it.
+    pub async fn bring_up_to_date(&self, product: &Product, watch: &Watch) -> Result<(Synced, Built), JobError> {
+        let outcome = self.fetch_and_index(product, watch).await;
+        if let Err(problem) = &outcome
+            && !self.stop.load(Ordering::Relaxed)
+        {
+            self.catalog.note_problem(&product.id, &problem.to_string()).await?;
+        }
+        outcome
+    }
+
+    async fn fetch_and_index(&self, product: &Product, watch: &Watch) -> Result<(Synced, Built), JobError> {
+        let synced = self.synchronise(product, watch).await?;
+        let built = self.index(product, watch).await?;
+        Ok((synced, built))
+    }
+
+    /// Fetches a product's source and publishes what is new.
+    pub async fn synchronise(&self, product: &Product, watch: &Watch) -> Result<Synced, JobError> {
+        let known = self.catalog.versions(&product.id).await?;
+        let fetched = self.fetch(product, watch).await?;
+        let found = to_publish(&fetched.refs, &known);
+        if found.is_empty() && known.is_empty() && fetched.tags_upstream + fetched.branches_upstream > 0 {
+            return Err(JobError::NothingWanted {
+                product: product.name.clone(),
+                patterns: product.tags.iter().chain(&product.branches).cloned().collect::<Vec<_>>().join(", "),
+                tags: fetched.tags_upstream,
+                branches: fetched.branches_upstream,
+            });
+        }
+        self.accept(product, &fetched, &found).await?;
+        let context = Context::internal(RequestId::random(&self.entropy));
+        let published = self.catalog.publish(product, &found, newest_versions_first, &context).await?;
+        Ok(Synced {
+            versions: known.len() + published.new.len(),
+            published,
+            objects: fetched.objects,
+            bytes: fetched.bytes,
+            skipped: fetched.skipped.into_iter().map(|one| (one.name, one.reason)).collect(),
+        })
+    }
+
+    /// As [`Jobs::synchronise`]; a repository without any tag that fits publishes its default branch instead, from then on.
+    pub async fn synchronise_or_branch(&self, product: &Product, watch: &Watch) -> Result<Synced, JobError> {
+        let outcome = self.synchronise(product, watch).await;
+        let Err(JobError::NothingWanted { .. }) = &outcome else { return outcome };
+        let fetched = self.fetch(product, watch).await?;
+        let Some(branch) = fetched.default_branch else { return outcome };
+        let product = Product { branches: vec![branch], ..product.clone() };
+        self.catalog.set_origin(&product).await?;
+        self.synchronise(&product, watch).await
+    }
+
+    /// The first directory, by name, of a product's newest version.
+    pub async fn first_directory(&self, product: &Product) -> Result<Option<RepoPath>, JobError> {
+        let Some(newest) = self.catalog.versions(&product.id).await?.into_iter().next() else { return Ok(None) };
+        let (reader, name) = (self.reader.clone(), product.name.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let commit = ObjectId::parse(&newest.commit)?;
+            let mut first: Option<RepoPath> = None;
+            let mut visit = |path: &RepoPath, _, _| {
+                let trail = path.parent().trail().into_iter().next();
+                if let Some(directory) = trail.filter(|directory| first.as_ref().is_none_or(|first| directory < first)) {
+                    first = Some(directory);
+                }
+            };
+            reader.walker(&name).ok()?.walk(commit, &mut visit).ok()?;
+            first
+        });
+        Ok(work.await?)
+    }
+
+    async fn fetch(&self, product: &Product, watch: &Watch) -> Result<Fetched, JobError> {
+        let mirror = Mirror::at(&self.mirrors, &product.name)?;
+        let source = Source::parse(&product.source)?;
+        let wanted = Wanted::parse(&product.tags, &product.branches)?;
+        let (entropy, watch, stop) = (self.entropy.clone(), Arc::clone(watch), Arc::clone(&self.stop));
+        let work = tokio::task::spawn_blocking(move || {
+            let request = mirrors::Request { source: &source, wanted: &wanted, credentials: &Credentials::None };
+            mirror.fetch(request, &entropy, &mut |progress| watch(Step::Fetch(progress)), &stop)
+        });
+        Ok(work.await??)
+    }
+
+    /// Keeps what is about to be published for good. What moved upstream is not among it.
+    async fn accept(&self, product: &Product, fetched: &Fetched, found: &[NewVersion]) -> Result<(), JobError> {
+        let known = self.catalog.versions(&product.id).await?;
+        let is_new = |one: &Ref| {
+            let name = one.full_name();
+            found.iter().any(|new| new.reference == name) && (one.kind == RefKind::Branch || !known.iter().any(|v| v.reference == name))
+        };
+        let accepted: Vec<Ref> = fetched.refs.iter().filter(|one| is_new(one)).cloned().collect();
+        let mirror = Mirror::at(&self.mirrors, &product.name)?;
+        let work = tokio::task::spawn_blocking(move || mirror.accept(&accepted.iter().collect::<Vec<_>>()));
+        work.await??;
+        self.reader.forget(&product.name);
+        Ok(())
+    }
+
+    /// Indexes the versions of a product that are not yet, and serves the result.
+    pub async fn index(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
+        let versions = self.catalog.versions(&product.id).await?;
+        let (reader, indexes, watch, stop) = (self.reader.clone(), Arc::clone(&self.indexes), Arc::clone(watch), Arc::clone(&self.stop));
+        let name = product.name.clone();
+        let work = tokio::task::spawn_blocking(move || build(&reader, &indexes, &name, &versions, &watch, &stop));
+        work.await?.map_err(|cause| JobError::Index { product: product.name.clone(), cause })
+    }
+
+    /// Forgets a product's index and builds it from nothing.
+    pub async fn rebuild(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
+        let directory = self.indexes.directory_of(&product.name);
+        tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await?.ok();
+        self.index(product, watch).await
+    }
+
+    /// Asks for a synchronisation, to be done apart from the request.
+    pub async fn request_sync(&self, product: &Product) -> Result<(), JobError> {
+        let mut tx = self.database.begin().await?;
+        self.queue.enqueue(&mut tx, Task::Synchronise, product.id.as_str()).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    pub async fn is_syncing(&self, product: &Product) -> Result<bool, JobError> {
+        Ok(self.queue.is_pending(Task::Synchronise, product.id.as_str()).await?)
+    }
+
+    /// How much of a product's versions can be searched, a sentence.
+    #[must_use]
+    pub fn index_state(&self, product: &Product, versions: &[Version]) -> String {
+        let Some(index) = self.indexes.get(&product.name) else { return "Not indexed yet.".to_owned() };
+        let held = versions.iter().filter(|v| index.versions().any(|(key, _)| key.name == v.name && key.commit == v.commit)).count();
+        let files = index.documents();
+        if held == versions.len() {
+            format!("All {held} versions are indexed: {files} distinct files.")
+        } else {
+            format!("{held} of {} versions are indexed: {files} distinct files.", versions.len())
+        }
+    }
+
+    /// Serves every index there is on disk; gives the products whose index is missing, damaged or behind.
+    pub async fn open_indexes(&self) -> Result<Vec<Product>, JobError> {
+        let mut behind = Vec::new();
+        for product in self.catalog.products().await? {
+            let versions = self.catalog.versions(&product.id).await?;
+            let (indexes, name) = (Arc::clone(&self.indexes), product.name.clone());
+            let opened = tokio::task::spawn_blocking(move || indexes.reload(&name)).await?;
+            let whole = opened.is_ok_and(|index| {
+                let held: Vec<_> = index.versions().map(|(key, _)| (key.name.clone(), key.commit.clone())).collect();
+                versions.iter().all(|v| held.contains(&(v.name.clone(), v.commit.clone())))
+            });
+            if !whole && !versions.is_empty() {
+                behind.push(product);
+            }
+        }
+        Ok(behind)
+    }
+
+    /// Works on the queue until [`Jobs::stop`].
+    pub async fn work(&self) {
+        if self.database.kind() == Kind::Sqlite
+            && let Err(cause) = self.queue.recover().await
+        {
+            tracing::error!(%cause, "jobs that were broken off could not be put back");
+        }
+        while !self.stop.load(Ordering::Relaxed) {
+            self.refresh_indexes().await;
+            match self.queue.claim().await {
+                Ok(Some(job)) => self.run(&job).await,
+                Ok(None) => {
+                    tokio::select! {
+                        () = self.wake.notified() => {}
+                        () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                    }
+                }
+                Err(cause) => {
+                    tracing::error!(%cause, "the queue could not be read");
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+            }
+        }
+    }
+
+    /// Serves what another process has indexed meanwhile.
+    async fn refresh_indexes(&self) {
+        let Ok(products) = self.catalog.products().await else { return };
+        let indexes = Arc::clone(&self.indexes);
+        let refreshed = tokio::task::spawn_blocking(move || {
+            for product in products {
+                if let Err(cause) = indexes.refresh(&product.name) {
+                    tracing::warn!(%cause, product = product.name, "the index could not be opened");
+                }
+            }
+        });
+        let _ = refreshed.await;
+    }
+
+    /// Breaks off what is under way; it is taken up again at the next start.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    async fn run(&self, job: &Job) {
+        let outcome = match job.task {
+            Task::Synchronise => self.run_synchronise(&job.subject).await,
+        };
+        let noted = match outcome {
+            Ok(()) => self.queue.done(job).await,
+            Err(problem) => {
+                tracing::warn!(%problem, job = %job.id, "a job failed");
+                self.queue.failed(job, &problem.to_string()).await
+            }
+        };
+        if let Err(cause) = noted {
+            tracing::error!(%cause, job = %job.id, "the outcome of a job could not be kept");
+        }
+    }
+
+    async fn run_synchronise(&self, subject: &str) -> Result<(), JobError> {
+        let Some(product) = self.catalog.product(subject).await? else { return Ok(()) };
+        let quiet: Watch = Arc::new(|_| {});
+        let (synced, _) = self.bring_up_to_date(&product, &quiet).await?;
+        tracing::info!(product = product.name, new = synced.published.new.len(), moved = synced.published.moved.len(), "synchronised");
+        Ok(())
+    }
+}
+
+/// What the references found are published as. One that was published before keeps its name; a branch that has gone on
+/// becomes a further version, named with its commit.
+fn to_publish(refs: &[Ref], known: &[Version]) -> Vec<NewVersion> {
+    let mut taken: Vec<String> = known.iter().map(|version| version.name.clone()).collect();
+    let mut found = Vec::new();
+    for one in refs {
+        let commit = one.commit.to_string();
+        let reference = one.full_name();
+        let mut before = known.iter().filter(|version| version.reference == reference).peekable();
+        let name = match before.peek() {
+            Some(first) if one.kind == RefKind::Tag => first.name.clone(),
+            Some(_) => match before.find(|version| version.commit == commit) {
+                Some(same) => same.name.clone(),
+                None => format!("{}-{}", naming::slug(&one.name), commit.get(..7).unwrap_or(&commit)),
+            },
+            None => naming::slugs(std::slice::from_ref(&one.name), &taken).pop().unwrap_or_default(),
+        };
+        taken.push(name.clone());
+        found.push(NewVersion {
+            name,
+            reference,
+            commit,
+            tag: one.tag.map(|tag| tag.to_string()),
+            signature: one.signature.map_or(Signature::None, |kind| match kind {
+                SignatureKind::OpenPgp => Signature::OpenPgp,
+                SignatureKind::Ssh => Signature::Ssh,
+                SignatureKind::X509 => Signature::X509,
+            }),
+            authored_at: Timestamp::from_seconds(one.time),
+        });
+    }
+    found
+}
+
+/// Versions from tags by their numbers, then those from branches by their time; newest first.
+fn newest_versions_first(versions: Vec<Unranked>) -> Vec<String> {
+    let (tags, mut branches): (Vec<_>, Vec<_>) = versions.into_iter().partition(|one| one.reference.starts_with("refs/tags/"));
+    let tags = newest_first(tags, |one| naming::VersionKey::of(&one.name, one.authored_at.seconds()));
+    branches.sort_by_key(|one| std::cmp::Reverse(one.authored_at));
+    tags.into_iter().chain(branches).map(|one| one.name).collect()
+}
+
+fn build(
+    reader: &MachineReader,
+    indexes: &Indexes,
+    product: &str,
+    versions: &[Version],
+    watch: &Watch,
+    stop: &AtomicBool,
+) -> Result<Built, SearchError> {
+    let previous = indexes.reload(product).ok();
+    let keys = versions.iter().map(|v| VersionKey { name: v.name.clone(), commit: v.commit.clone() }).collect();
+    let walker = reader.walker(product).map_err(|cause| SearchError::Corpus(cause.into()))?;
+    let mut corpus = ProductCorpus { keys, walker };
+    let writer = IndexWriter::begin(&indexes.directory_of(product), previous.as_deref())?;
+    let built = writer.build(&mut corpus, &mut |progress| watch(Step::Index(progress)), stop)?;
+    indexes.reload(product)?;
+    Ok(built)
+}
+
+/// A product's mirror as the indexer wants it.
+struct ProductCorpus {
+    keys: Vec<VersionKey>,
+    walker: Walker,
+}
+
+impl Corpus for ProductCorpus {
+    fn versions(&self) -> Vec<VersionKey> {
+        self.keys.clone()
+    }
+
+    fn walk(&mut self, version: &VersionKey, visit: &mut dyn FnMut(&RepoPath, &BlobId, u64)) -> Result<(), CorpusError> {
+        let commit = ObjectId::parse(&version.commit).ok_or("a version without a commit")?;
+        self.walker.walk(commit, &mut |path, id, size| visit(path, &BlobId::from_bytes(*id.bytes()), size))?;
+        Ok(())
+    }
+
+    fn read(&mut self, blob: &BlobId, limit: u64) -> Result<Option<Vec<u8>>, CorpusError> {
+        let id = ObjectId::from_bytes(blob.bytes()).ok_or("a blob without an id")?;
+        let data = self.walker.read(id)?;
+        Ok(Some(data).filter(|data| data.len() as u64 <= limit))
+    }
+
+    fn decode(&self, path: &RepoPath, bytes: Vec<u8>) -> Decoded {
+        let (text, converted) = match text::decode(&bytes) {
+            // Bytes that are not UTF-8 stay findable as bytes.
+            Content::Text(text) if text.encoding() == Encoding::Utf8 && !text.byte_order_mark() => (Some(bytes), false),
+            Content::Text(text) => (Some(text.as_str().as_bytes().to_vec()), true),
+            Content::Image(_) | Content::Binary => (None, false),
+        };
+        let first = text.as_deref().unwrap_or_default().split(|&b| b == b'\n').next().unwrap_or_default();
+        let first = String::from_utf8_lossy(first.get(..first.len().min(200)).unwrap_or_default());
+        let language = language_of(&path.to_string(), &first).map(|language| language.name().to_owned());
+        Decoded { text, converted, language }
+    }
+}
