@@ -1,0 +1,230 @@
+//! Grants: proposing, deciding, ending.
+
+use askama::Template;
+
+use crate::web::views::format::filters;
+use crate::web::views::forms::{Choice, FieldErrors};
+use crate::web::views::shell::{Notice, Shell};
+
+/// A grant in a list.
+#[derive(Clone, Debug)]
+pub struct GrantRow {
+    /// `/admin/grants/{id}`.
+    pub id: String,
+    pub agency: String,
+    pub product: String,
+    /// The pattern.
+    pub versions: String,
+    /// What it opens, in words: "All of it", "net/ and tests/ without tests/keys/".
+    pub scope: String,
+    pub state: GrantState,
+    /// Microseconds since the epoch, UTC.
+    pub from: i64,
+    pub until: i64,
+    /// Name of the administrator who proposed it.
+    pub proposed_by: String,
+}
+
+/// Where a grant is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    /// Waits for a second administrator.
+    Proposed,
+    /// Approved, and its window has not begun.
+    NotYet,
+    InForce,
+    /// Its window, or its agreement's, is over.
+    Ended,
+    Refused,
+    Revoked,
+}
+
+impl GrantState {
+    /// "awaits approval", "in force" …
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Proposed => "Awaits approval",
+            Self::NotYet => "Approved, not yet begun",
+            Self::InForce => "In force",
+            Self::Ended => "Ended",
+            Self::Refused => "Refused",
+            Self::Revoked => "Revoked",
+        }
+    }
+
+    /// The CSS class.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Proposed => "look",
+            Self::NotYet | Self::InForce => "done",
+            Self::Ended => "quiet",
+            Self::Refused | Self::Revoked => "danger",
+        }
+    }
+}
+
+/// `/admin/grants?state=&agency=&product=&page=`, newest proposals first.
+#[derive(Debug, Template)]
+#[template(path = "admin/grants.html")]
+pub struct GrantsPage {
+    pub shell: Shell,
+    pub rows: Vec<GrantRow>,
+    /// Values in force; empty is any.
+    pub state: String,
+    pub agency: String,
+    pub product: String,
+    pub states: Vec<Choice>,
+    pub agencies: Vec<Choice>,
+    pub products: Vec<Choice>,
+    /// Any filter is in force, so an empty list does not mean that there are no grants.
+    pub filtered: bool,
+    /// The pages of newer and of older proposals.
+    pub newer: Option<String>,
+    pub older: Option<String>,
+}
+
+/// `/admin/grants/new`; posts the fields of [`GrantValues`] and `csrf` to the same address.
+#[derive(Debug, Template)]
+#[template(path = "admin/grant_form.html")]
+pub struct GrantForm {
+    pub shell: Shell,
+    pub csrf: String,
+    pub values: GrantValues,
+    pub errors: FieldErrors,
+    pub agencies: Vec<Choice>,
+    /// Labels name the agency, the reference and the end of the term.
+    pub agreements: Vec<Choice>,
+    pub products: Vec<Choice>,
+}
+
+/// What was typed; the names are those of the inputs.
+#[derive(Clone, Debug, Default)]
+pub struct GrantValues {
+    pub agency: String,
+    pub agreement: String,
+    pub product: String,
+    /// A pattern: "4.*".
+    pub versions: String,
+    /// Paths, one a line; empty is everything.
+    pub include: String,
+    pub exclude: String,
+    /// "2026-11-21".
+    pub from: String,
+    pub until: String,
+    pub purpose: String,
+}
+
+/// `/admin/grants/{id}`; posts `csrf` and `reason` to `…/approve`, `…/refuse`, `…/revoke`.
+#[derive(Debug, Template)]
+#[template(path = "admin/grant.html")]
+pub struct GrantPage {
+    pub shell: Shell,
+    pub csrf: String,
+    pub id: String,
+    pub state: GrantState,
+    pub agency: String,
+    /// `/admin/agencies/{id}`.
+    pub agency_id: String,
+    pub product: String,
+    pub steps: Vec<Step>,
+    /// What approving does, or what holds now, a sentence or two.
+    pub sentence: String,
+    pub reveal: Option<Reveal>,
+    pub notices: Vec<Notice>,
+    pub agreement: String,
+    /// `/admin/agreements/{id}`.
+    pub agreement_id: String,
+    /// The agreement's term, microseconds since the epoch, UTC.
+    pub agreement_from: i64,
+    pub agreement_until: i64,
+    /// Names of the reviewers it would open to.
+    pub people: Vec<String>,
+    pub versions: String,
+    /// Empty: everything.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    /// The grant's own window.
+    pub from: i64,
+    pub until: i64,
+    pub purpose: String,
+    pub may_approve: bool,
+    pub may_refuse: bool,
+    pub may_revoke: bool,
+    /// Why nothing can be done here, a sentence: "You proposed this grant, so another administrator has to approve it."
+    pub why_not: Option<String>,
+    /// The reason typed before, kept when the form was not accepted.
+    pub reason: String,
+    pub errors: FieldErrors,
+}
+
+/// One step in the life of a grant.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// "Proposed by First administrator, 21 Nov 2026, 09:12:40 UTC".
+    pub text: String,
+    pub state: StepState,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    Done,
+    Now,
+    Later,
+    /// Refused, revoked.
+    Stopped,
+}
+
+impl StepState {
+    /// The CSS class.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now => "now",
+            Self::Later => "later",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Read out by screen readers.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Done => "Done: ",
+            Self::Now => "Now: ",
+            Self::Later => "Later: ",
+            Self::Stopped => "Stopped: ",
+        }
+    }
+}
+
+/// What becomes readable.
+#[derive(Clone, Debug)]
+pub struct Reveal {
+    /// The version it was counted in.
+    pub version: String,
+    /// Files readable afterwards.
+    pub files: u64,
+    pub rows: Vec<RevealRow>,
+}
+
+/// One directory.
+#[derive(Clone, Debug)]
+pub struct RevealRow {
+    /// "net/".
+    pub path: String,
+    /// Files readable today, and afterwards.
+    pub today: u64,
+    pub after: u64,
+    pub excluded: bool,
+}
+
+impl RevealRow {
+    /// The CSS class of the number afterwards.
+    pub fn change(&self) -> &'static str {
+        match self.after.cmp(&self.today) {
+            std::cmp::Ordering::Greater => "plus",
+            std::cmp::Ordering::Less => "minus",
+            std::cmp::Ordering::Equal => "same",
+        }
+    }
+}

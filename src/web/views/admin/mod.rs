@@ -1,0 +1,6 @@
+//! Pages of administrators. None of them shows source or what readers did.
+
+pub mod agencies;
+pub mod grants;
+pub mod people;
+pub mod products;

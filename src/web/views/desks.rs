@@ -1,0 +1,73 @@
+//! The desk of each role: what to go on with.
+
+use askama::Template;
+
+use super::admin::grants::GrantRow;
+use super::audit::{Checkpoint, LogRow};
+use super::everyone::AgreementTerm;
+use super::format::filters;
+use super::products::ProductCard;
+use super::shell::{Notice, Shell};
+
+/// `/` for a reviewer.
+#[derive(Debug, Template)]
+#[template(path = "pages/desk.html")]
+pub struct ReviewerDesk {
+    pub shell: Shell,
+    /// `None` when no agreement is in force: then nothing can be read.
+    pub agreement: Option<AgreementTerm>,
+    pub products: Vec<ProductCard>,
+    /// Files last opened, newest first.
+    pub recent: Vec<RecentFile>,
+}
+
+/// A file opened before.
+#[derive(Clone, Debug)]
+pub struct RecentFile {
+    pub path: String,
+    pub href: String,
+    pub product: String,
+    pub version: String,
+    /// Microseconds since the epoch, UTC.
+    pub at: i64,
+}
+
+/// `/` for an auditor.
+#[derive(Debug, Template)]
+#[template(path = "audit/desk.html")]
+pub struct AuditorDesk {
+    pub shell: Shell,
+    pub checkpoint: Checkpoint,
+    /// Figures of the last day, each leading to the entries behind it.
+    pub figures: Vec<Figure>,
+    /// Refusals, newest first.
+    pub refusals: Vec<LogRow>,
+    /// The newest entries.
+    pub latest: Vec<LogRow>,
+}
+
+/// A number that leads to what it counts.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    pub number: u64,
+    /// Finishes the sentence: "files opened today".
+    pub words: String,
+    pub href: String,
+}
+
+/// `/` for an administrator.
+#[derive(Debug, Template)]
+#[template(path = "admin/desk.html")]
+pub struct AdministratorDesk {
+    pub shell: Shell,
+    /// What needs a look: moved tags, an index behind, a synchronisation that failed.
+    pub alarms: Vec<Notice>,
+    /// Proposed by someone else: this administrator may decide.
+    pub awaiting_me: Vec<GrantRow>,
+    /// Proposed by this administrator: another has to decide.
+    pub awaiting_others: Vec<GrantRow>,
+    /// In force, ending within thirty days, soonest first.
+    pub ending_soon: Vec<GrantRow>,
+    /// Figures: grants in force, agencies, people, products.
+    pub figures: Vec<Figure>,
+}

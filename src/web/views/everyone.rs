@@ -1,0 +1,201 @@
+//! Pages of everyone, whatever their role: signing in and out, the account, confirming who it is, and errors.
+
+use askama::Template;
+
+use super::format::filters;
+use super::shell::{Notice, Shell, Tone};
+
+/// `GET /sign-in`; posts `email`, `password`, `csrf`, `next` to `/sign-in`.
+#[derive(Debug, Template)]
+#[template(path = "pages/sign_in.html")]
+pub struct SignIn {
+    pub shell: Shell,
+    pub csrf: String,
+    /// Where to go after signing in; a path of this portal, or empty.
+    pub next: String,
+    /// The address typed before, kept when signing in failed.
+    pub email: String,
+    /// One sentence when signing in failed; the same for every reason.
+    pub error: Option<String>,
+}
+
+/// After `POST /sign-out`.
+#[derive(Debug, Template)]
+#[template(path = "pages/signed_out.html")]
+pub struct SignedOut {
+    pub shell: Shell,
+}
+
+/// `GET /reauthenticate`; posts `password`, `csrf`, `next` to the same address.
+#[derive(Debug, Template)]
+#[template(path = "pages/reauthenticate.html")]
+pub struct Reauthenticate {
+    pub shell: Shell,
+    pub csrf: String,
+    /// Where to go once confirmed.
+    pub next: String,
+    /// What is about to be done, to finish "Before you …": "approve this grant". May be empty.
+    pub purpose: String,
+    pub error: Option<String>,
+}
+
+/// `GET /account`; each session posts `session` and `csrf` to `/account/sessions/end`.
+#[derive(Debug, Template)]
+#[template(path = "pages/account.html")]
+pub struct Account {
+    pub shell: Shell,
+    pub csrf: String,
+    pub email: String,
+    /// The agreement a reviewer reads under; `None` for other roles, or when none is in force.
+    pub agreement: Option<AgreementTerm>,
+    /// What may be read, one sentence each: "Aurora Gateway: net/ and tests/, versions 4.*, until 31 March 2027".
+    pub readable: Vec<String>,
+    /// Live sessions, the present one first.
+    pub sessions: Vec<SessionRow>,
+}
+
+/// The agreement that a reviewer reads under.
+#[derive(Clone, Debug)]
+pub struct AgreementTerm {
+    pub reference: String,
+    pub agency: String,
+    /// Microseconds since the epoch, UTC.
+    pub from: i64,
+    /// Microseconds since the epoch, UTC; the first moment that no longer counts.
+    pub until: i64,
+    pub days_left: u64,
+    /// Of the whole term, how much has passed, 0 to 100.
+    pub passed_percent: u8,
+}
+
+/// One live session.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// The short hash that names it.
+    pub id: String,
+    pub current: bool,
+    /// Microseconds since the epoch, UTC.
+    pub opened_at: i64,
+    pub last_seen_at: i64,
+    /// Ends by itself at this time.
+    pub ends_at: i64,
+    /// Browser and address in words, if known.
+    pub from: String,
+}
+
+/// Any error, also for visitors who are not signed in.
+#[derive(Debug, Template)]
+#[template(path = "pages/error.html")]
+pub struct ErrorPage {
+    pub shell: Shell,
+    /// The HTTP status.
+    pub status: u16,
+    /// The page's heading, a sentence.
+    pub heading: String,
+    /// What happened and what was kept, a sentence or two.
+    pub text: String,
+    /// What to do next.
+    pub next: Vec<String>,
+    /// Shown on internal errors so that an operator finds them in the log.
+    pub request: Option<String>,
+}
+
+impl ErrorPage {
+    fn new(mut shell: Shell, status: u16, heading: &str, text: &str, next: &[&str]) -> Self {
+        heading.clone_into(&mut shell.title);
+        Self {
+            shell,
+            status,
+            heading: heading.to_owned(),
+            text: text.to_owned(),
+            next: next.iter().map(ToString::to_string).collect(),
+            request: None,
+        }
+    }
+
+    /// 400: `problem` names what is wrong and what to do.
+    pub fn bad_request(shell: Shell, problem: &str) -> Self {
+        Self::new(
+            shell,
+            400,
+            "This request could not be understood.",
+            problem,
+            &["Go back, mend what is named above and send it again. Nothing was changed."],
+        )
+    }
+
+    /// 403: `problem` says what was refused.
+    pub fn forbidden(shell: Shell, problem: &str) -> Self {
+        Self::new(
+            shell,
+            403,
+            "This was refused.",
+            problem,
+            &["Nothing was changed. If the page had been open for long, go back, reload it and try again."],
+        )
+    }
+
+    /// 404: one constant page for everything that is not there or may not be read.
+    pub fn not_found(shell: Shell) -> Self {
+        Self::new(
+            shell,
+            404,
+            "There is nothing here that you can read.",
+            "The address may be mistyped, or it may name something your agreement does not cover. The portal does not say which.",
+            &[
+                "Go to your desk and start from what you may read.",
+                "If you expected to read this, ask your agency's contact about the agreement.",
+            ],
+        )
+    }
+
+    /// 429: `wait_seconds` until it makes sense to try again.
+    pub fn too_many(shell: Shell, wait_seconds: u64) -> Self {
+        let wait = super::format::counted(wait_seconds.max(1), "second", "seconds");
+        Self::new(
+            shell,
+            429,
+            "That was too many requests in a short time.",
+            &format!("Nothing is lost. Please wait {wait} and try again."),
+            &[],
+        )
+    }
+
+    /// 503: the audit log cannot take the entry.
+    pub fn unrecordable(shell: Shell) -> Self {
+        Self::new(
+            shell,
+            503,
+            "The record cannot be written, so no source is shown.",
+            "This portal shows source only when the log has said so first. Nothing you asked for has left the server.",
+            &["Try again in a moment. If this lasts, tell the people who run the portal."],
+        )
+    }
+
+    /// 500: the person sees the request id, the operator's log has the cause.
+    pub fn internal(shell: Shell, request: &str) -> Self {
+        let mut page = Self::new(
+            shell,
+            500,
+            "Something went wrong on our side.",
+            "The request was not completed. What happened is in the operator's log.",
+            &["Try again in a moment. If it happens again, pass on the request number below."],
+        );
+        page.request = Some(request.to_owned());
+        page
+    }
+}
+
+impl SignIn {
+    /// The failure as a notice.
+    pub fn problem(&self) -> Option<Notice> {
+        self.error.as_ref().map(|sentence| Notice::new(Tone::Danger, sentence))
+    }
+}
+
+impl Reauthenticate {
+    /// The failure as a notice.
+    pub fn problem(&self) -> Option<Notice> {
+        self.error.as_ref().map(|sentence| Notice::new(Tone::Danger, sentence))
+    }
+}

@@ -1,0 +1,320 @@
+//! The reading room: directories, files and whatever else a tree holds.
+
+use askama::Template;
+
+use super::format::filters;
+use super::shell::{Link, Notice, Shell};
+use crate::highlight::SourceHtml;
+
+/// Where in a version the page is; every page of the reading room has one.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// The product's title.
+    pub product: String,
+    pub product_href: String,
+    pub version: String,
+    /// The version's root.
+    pub root_href: String,
+    /// Full commit id.
+    pub commit: String,
+    /// The directories above, from the top, without the root.
+    pub above: Vec<Link>,
+    /// The last component; empty at the root.
+    pub name: String,
+    /// The whole path; empty at the root.
+    pub path: String,
+    /// The same path in the product's other versions, newest first.
+    pub versions: Vec<VersionLink>,
+    /// The tree pane.
+    pub tree: Vec<TreeRow>,
+    /// Words under the tree when it is not whole: "Only the first 2,000 entries of src/ are listed here."
+    pub tree_note: Option<String>,
+    /// The file finder, if there is one; `t` goes there.
+    pub find_href: Option<String>,
+}
+
+/// One version in the picker.
+#[derive(Clone, Debug)]
+pub struct VersionLink {
+    pub name: String,
+    pub href: String,
+    pub current: bool,
+    /// "newest", "not in this version"; may be empty.
+    pub note: String,
+}
+
+/// One row of the tree pane.
+#[derive(Clone, Debug)]
+pub struct TreeRow {
+    pub name: String,
+    pub href: String,
+    /// 0 at the root; the pane indents at most twelve deep.
+    pub depth: usize,
+    pub kind: EntryKind,
+    /// A directory whose entries follow.
+    pub open: bool,
+    pub current: bool,
+    /// How much of it this agency has read, 0 to 100; `None` draws no bar.
+    pub read_percent: Option<u8>,
+}
+
+impl TreeRow {
+    /// The CSS class for the indentation.
+    pub fn indent(&self) -> String {
+        format!("d{}", self.depth.min(12))
+    }
+
+    /// The length of the coverage bar, which is 28 when all is read; anything read at all shows.
+    pub fn bar(&self) -> u64 {
+        (u64::from(self.read_percent.unwrap_or(0).min(100)) * 28).div_ceil(100)
+    }
+
+    /// Only directories have a triangle.
+    pub fn is_dir(&self) -> bool {
+        self.kind == EntryKind::Directory
+    }
+}
+
+/// What an entry of a tree is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    Directory,
+    File,
+    Executable,
+    Symlink,
+    Submodule,
+}
+
+impl EntryKind {
+    /// "Directory", "File", "Executable file", "Symbolic link", "Submodule".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Directory => "Directory",
+            Self::File => "File",
+            Self::Executable => "Executable file",
+            Self::Symlink => "Symbolic link",
+            Self::Submodule => "Submodule",
+        }
+    }
+
+    /// The CSS class of its row.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Directory => "dir",
+            Self::File | Self::Executable => "blob",
+            Self::Symlink => "link",
+            Self::Submodule => "sub",
+        }
+    }
+}
+
+/// The audit entry that says this page was shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal {
+    pub entry: u64,
+}
+
+impl Seal {
+    /// Where its receipt is.
+    pub fn receipt(self) -> String {
+        super::links::receipt(self.entry)
+    }
+}
+
+/// A link among the acts of a file: Code, and only those that exist.
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub label: String,
+    pub href: String,
+    pub current: bool,
+}
+
+/// `…/tree/{path}`.
+#[derive(Debug, Template)]
+#[template(path = "pages/tree.html")]
+pub struct TreePage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    /// Directories first.
+    pub entries: Vec<Entry>,
+    /// Files and directories here that the agreement does not cover exist for nobody: they are not counted.
+    pub notices: Vec<Notice>,
+    pub readme: Option<Readme>,
+}
+
+/// One entry of the listing.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: String,
+    pub href: String,
+    pub kind: EntryKind,
+    /// Bytes, of files.
+    pub size: Option<u64>,
+    /// Where a symbolic link points.
+    pub target: Option<String>,
+    /// The commit a submodule pins, in full.
+    pub commit: Option<String>,
+}
+
+/// A README shown beneath its directory.
+#[derive(Clone, Debug)]
+pub struct Readme {
+    pub name: String,
+    pub href: String,
+    /// Rendered Markdown (h2 and below), or lines of plain text when `plain`.
+    pub html: SourceHtml,
+    pub plain: bool,
+}
+
+/// What is known of a file's bytes.
+#[derive(Clone, Debug, Default)]
+pub struct FileFacts {
+    /// "C", "Rust"; empty when not known.
+    pub language: String,
+    /// "UTF-8", "Shift-JIS"; empty for binary files.
+    pub encoding: String,
+    /// Lines in the whole file; 0 for binary files.
+    pub lines: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Full blob id.
+    pub blob: String,
+    /// Only when odd: "CRLF line endings", "mixed line endings".
+    pub line_endings: Option<String>,
+}
+
+/// `…/file/{path}` of a text.
+#[derive(Debug, Template)]
+#[template(path = "pages/file.html")]
+pub struct FilePage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    pub facts: FileFacts,
+    pub acts: Vec<Act>,
+    /// Invisible characters, mixed scripts, invalid bytes, with links to the lines.
+    pub notices: Vec<Notice>,
+    /// The number of the first line shown, from 1.
+    pub first_line: u64,
+    /// The lines shown, in order.
+    pub lines: Vec<SourceHtml>,
+    /// When the file is sent in pieces.
+    pub pieces: Option<Pieces>,
+    /// Why it is shown without colours, a sentence.
+    pub plain_reason: Option<String>,
+    /// "In this file"; empty when there is none.
+    pub outline: Vec<OutlineItem>,
+}
+
+impl FilePage {
+    /// The CSS class that makes room for the highest line number.
+    pub fn gutter(&self) -> &'static str {
+        match self.first_line.saturating_add(self.lines.len() as u64) {
+            0..=1_000 => "g3",
+            1_001..=10_000 => "g4",
+            10_001..=100_000 => "g5",
+            _ => "g7",
+        }
+    }
+
+    /// Lines with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (u64, &SourceHtml)> {
+        (self.first_line..).zip(&self.lines)
+    }
+}
+
+/// One definition in the outline.
+#[derive(Clone, Debug)]
+pub struct OutlineItem {
+    /// "function", "struct": its first letter is shown, the word is read out.
+    pub kind: String,
+    pub name: String,
+    pub line: u64,
+}
+
+impl OutlineItem {
+    /// The first letter of the kind.
+    pub fn letter(&self) -> String {
+        self.kind.chars().take(1).collect()
+    }
+}
+
+/// Which part of a large file is shown.
+#[derive(Clone, Debug)]
+pub struct Pieces {
+    /// "Lines" or "Bytes".
+    pub unit: &'static str,
+    pub from: u64,
+    pub to: u64,
+    pub of: u64,
+    pub previous: Option<String>,
+    pub next: Option<String>,
+}
+
+/// `…/file/{path}` of a binary.
+#[derive(Debug, Template)]
+#[template(path = "pages/hex.html")]
+pub struct HexPage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    pub facts: FileFacts,
+    pub acts: Vec<Act>,
+    /// Why it is not shown as text, a sentence.
+    pub reason: String,
+    pub rows: Vec<HexRow>,
+    pub pieces: Option<Pieces>,
+}
+
+/// Sixteen bytes.
+#[derive(Clone, Debug)]
+pub struct HexRow {
+    pub offset: u64,
+    /// At most sixteen.
+    pub bytes: Vec<u8>,
+}
+
+/// `…/file/{path}` of an image.
+#[derive(Debug, Template)]
+#[template(path = "pages/image.html")]
+pub struct ImagePage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    pub facts: FileFacts,
+    pub acts: Vec<Act>,
+    /// Where the image's bytes are.
+    pub src: String,
+    /// "PNG".
+    pub format: String,
+    /// Width and height in pixels, if known.
+    pub dimensions: Option<(u64, u64)>,
+}
+
+/// `…/file/{path}` of a symbolic link.
+#[derive(Debug, Template)]
+#[template(path = "pages/symlink.html")]
+pub struct SymlinkPage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    pub facts: FileFacts,
+    /// As it stands in the repository.
+    pub target: String,
+    /// When the target is within the version and may be read.
+    pub target_href: Option<String>,
+}
+
+/// `…/file/{path}` of a submodule.
+#[derive(Debug, Template)]
+#[template(path = "pages/submodule.html")]
+pub struct SubmodulePage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    /// Full id of the commit it pins.
+    pub commit: String,
+    /// As .gitmodules says, if it may be read and does.
+    pub url: Option<String>,
+}

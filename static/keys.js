@@ -1,0 +1,163 @@
+// Single keys for the reading room. They can be switched off, and the choice is kept in this browser.
+const STORE = "lectern.keys";
+const MOVES = new Set(["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " "]);
+
+const stored = () => {
+  try {
+    return localStorage.getItem(STORE) !== "off";
+  } catch {
+    return true; // Storage may be forbidden; the keys then work for this page.
+  }
+};
+
+let on = stored();
+const show = () => document.documentElement.classList.toggle("keys-on", on);
+
+function setKeys(wanted) {
+  on = wanted;
+  try {
+    localStorage.setItem(STORE, on ? "on" : "off");
+  } catch {
+    // Nothing to keep it in.
+  }
+  show();
+  for (const box of document.querySelectorAll("input[data-keys]")) box.checked = on;
+}
+
+// An element with properties and children; no markup is ever parsed.
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+function keysBox() {
+  const box = make("input", { type: "checkbox", checked: on });
+  box.dataset.keys = "";
+  box.addEventListener("change", () => setKeys(box.checked));
+  return make("label", { className: "check" }, box, "Use single keys in this browser");
+}
+
+function open(dialog) {
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function sheet(title, ...children) {
+  const heading = make("h2", { id: "sheet-title" }, title);
+  const dialog = make("dialog", { className: "sheet" }, heading, ...children);
+  dialog.setAttribute("aria-labelledby", heading.id);
+  return dialog;
+}
+
+const close = (dialog, words) => {
+  const button = make("button", { type: "button", className: "btn" }, words);
+  button.addEventListener("click", () => dialog.close());
+  return button;
+};
+
+const find = () => document.querySelector("[data-find]") ?? document.querySelector("#query, #desk-q");
+const finder = () => document.querySelector('[data-key="t"]');
+const source = () => document.querySelector("#source");
+
+function help() {
+  const rows = [
+    find() && ["/", "Go to the search box"],
+    finder() && ["t", "Find a file by its name"],
+    source() && ["l", "Go to a line or a range of lines"],
+    ["y", "Copy the address of this place, with its lines"],
+    ["?", "Show these keys"],
+  ].filter(Boolean);
+  const list = make("dl", {}, ...rows.flatMap(([key, words]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)]));
+  const dialog = sheet("Keys", list, keysBox());
+  dialog.append(make("div", { className: "acts-row" }, close(dialog, "Close")));
+  open(dialog);
+}
+
+function goToLine() {
+  const input = make("input", { id: "line", inputMode: "numeric", autocomplete: "off", required: true, pattern: "\\s*[0-9]+\\s*(-\\s*[0-9]+\\s*)?", title: "A line number, or two with a dash between them" });
+  const form = make("form", { method: "dialog" },
+    make("div", { className: "field" }, make("label", { htmlFor: "line" }, "Line, or first and last line"), input));
+  const dialog = sheet("Go to line", form);
+  form.append(make("div", { className: "acts-row" }, close(dialog, "Leave it"), make("button", { className: "btn main" }, "Go")));
+  form.addEventListener("submit", () => {
+    const [first, last] = input.value.split("-").map((part) => Number.parseInt(part, 10));
+    location.hash = last ? `L${first}-L${last}` : `L${first}`;
+  });
+  open(dialog);
+}
+
+function say(words) {
+  document.querySelector("#said")?.remove();
+  const note = make("div", { id: "said", className: "picked said" }, words);
+  note.setAttribute("role", "status");
+  document.body.append(note);
+  setTimeout(() => note.remove(), 4000);
+}
+
+async function copyPlace() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say("The address of this place is copied.");
+  } catch {
+    say("The browser does not allow copying here. The address stands in its address bar.");
+  }
+}
+
+const ACTIONS = {
+  "/": () => find()?.focus(),
+  t: () => finder()?.click(),
+  l: () => source() && goToLine(),
+  y: copyPlace,
+  "?": help,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = event.target;
+  if (target instanceof Element && target.closest("input, textarea, select, dialog, [contenteditable]")) return;
+  // The source scrolls in its own pane; without this the keys that scroll would do nothing until it is focused.
+  if (MOVES.has(event.key) && target === document.body) {
+    document.querySelector("#source, .leafscroll, .hex")?.focus({ preventScroll: true });
+    return;
+  }
+  if (!on || !Object.hasOwn(ACTIONS, event.key)) return;
+  event.preventDefault();
+  ACTIONS[event.key]();
+});
+
+// What is open closes when one goes on: a drawer at a link within the page, the version menu at a click beside it or at Escape.
+addEventListener("hashchange", () => {
+  for (const pane of document.querySelectorAll(".pane[popover]")) {
+    try {
+      pane.hidePopover();
+    } catch {
+      // It was not open, or this browser has no popovers.
+    }
+  }
+});
+const menus = () => document.querySelectorAll("details.picker[open]");
+document.addEventListener("click", (event) => {
+  for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+const setting = document.querySelector("[data-keys-setting]");
+if (setting) {
+  const button = make("button", { type: "button", className: "btn" }, "Show the keys");
+  button.addEventListener("click", help);
+  setting.append(keysBox(), button);
+  setting.hidden = false;
+}
+for (const button of document.querySelectorAll("[data-keys-help]")) {
+  button.hidden = false;
+  button.addEventListener("click", help);
+}
+show();
