@@ -21,3 +21,4 @@ pub mod highlight;
 pub mod search;
 // Hands.
 pub mod jobs;
+pub mod web;

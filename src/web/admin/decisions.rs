@@ -1,0 +1,333 @@
+//! One grant: its life so far, what it opens in words, and deciding on it.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::fields::last_moment;
+use super::grants::{end, scope_words, start, state_of};
+use super::{Because, Nothing, Trouble, again, confirmed, done};
+use crate::access::{Action, Decision, Facts, Request, decide};
+use crate::accounts::Role;
+use crate::catalog::RepoPath;
+use crate::clock::Timestamp;
+use crate::entitlements::{Act, EntitlementError, Held, Line, PathScope, State as Life};
+use crate::ids::AccountId;
+use crate::web::AppState;
+use crate::web::error::WebError;
+use crate::web::form::Protected;
+use crate::web::guard::{Administering, SignedIn};
+use crate::web::page::html;
+use crate::web::views::admin::grants::{GrantPage, GrantState, Step, StepState};
+use crate::web::views::format::{counted, day, moment, series};
+use crate::web::views::shell::{Notice, Place, Tone};
+
+type Answer = Result<Response, WebError>;
+
+pub(super) async fn show(who: Administering, State(portal): State<AppState>, Path(id): Path<String>) -> Answer {
+    let line = find(&portal, &id).await?;
+    let trouble = Trouble::none(&who, &address(&line)).await?;
+    page(&who, &portal, line, trouble).await
+}
+
+pub(super) async fn approve(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, _: Protected<Nothing>) -> Answer {
+    let line = find(&portal, &id).await?;
+    let by = confirmed(&who, &portal, &address(&line), "approve this grant", "").await?;
+    let decided = portal.entitlements.approve(&line.entitlement.id, &by, &who.visit.context).await;
+    answer(&who, &portal, &id, (decided, "Approved.", String::new())).await
+}
+
+pub(super) async fn refuse(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, form: Protected<Because>) -> Answer {
+    let line = find(&portal, &id).await?;
+    let reason = form.into_inner().reason;
+    let decided = portal.entitlements.refuse(&line.entitlement.id, &reason, &who.principal, &who.visit.context).await;
+    answer(&who, &portal, &id, (decided, "Refused. It opens nothing.", reason)).await
+}
+
+pub(super) async fn revoke(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, form: Protected<Because>) -> Answer {
+    let line = find(&portal, &id).await?;
+    let reason = form.into_inner().reason;
+    let by = confirmed(&who, &portal, &address(&line), "revoke this grant", &reason).await?;
+    let decided = portal.entitlements.revoke(&line.entitlement.id, &reason, &by, &who.visit.context).await;
+    answer(&who, &portal, &id, (decided, "Revoked. It opens nothing from the next request on.", reason)).await
+}
+
+/// Onward when it was decided; otherwise the grant as it is now, with what stood in the way.
+async fn answer(who: &SignedIn, portal: &AppState, id: &str, decided: (Result<(), EntitlementError>, &str, String)) -> Answer {
+    let (result, sentence, reason) = decided;
+    let (status, field, problem) = match result {
+        Ok(()) => return done(who, sentence, &format!("/admin/grants/{id}")).await,
+        Err(EntitlementError::Invalid { field, problem }) => (StatusCode::UNPROCESSABLE_ENTITY, field, problem),
+        Err(EntitlementError::Conflict) => {
+            (StatusCode::CONFLICT, "", "Another administrator decided on it at the same moment. This is how it stands now.".to_owned())
+        }
+        Err(EntitlementError::Transition(problem)) => (StatusCode::CONFLICT, "", problem.to_string()),
+        Err(other) => return Err(other.into()),
+    };
+    let line = find(portal, id).await?;
+    Ok(again(status, page(who, portal, line, Trouble::at(reason, field, problem)).await?))
+}
+
+async fn find(portal: &AppState, id: &str) -> Result<Line, WebError> {
+    let lines = portal.entitlements.list().await?;
+    lines.into_iter().find(|line| line.entitlement.id.as_str() == id).ok_or(WebError::NotFound)
+}
+
+fn address(line: &Line) -> String {
+    format!("/admin/grants/{}", line.entitlement.id)
+}
+
+async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -> Answer {
+    let now = portal.clock.now();
+    let people = people(portal, &line).await?;
+    let agency = portal.entitlements.agency(line.agency.as_str()).await?.ok_or(WebError::NotFound)?;
+    let shell = who.shell(portal, &format!("Grant {} to {}", line.product_title, line.agency_name), Place::Grants).await?;
+    let state = state_of(&line, now);
+    let choices = Choices::of(&line, state, who, now);
+    let notices = notices(portal, &line, state, people.is_empty()).await?;
+    let texts = |paths: &[RepoPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let scope = &line.entitlement.scope;
+    let whole = scope.includes.iter().any(RepoPath::is_root);
+    html(&GrantPage {
+        csrf: shell.csrf.clone(),
+        shell,
+        id: line.entitlement.id.to_string(),
+        state,
+        agency_id: agency.slug,
+        steps: steps(&line, state, now),
+        sentence: sentence(&line, state, people.len(), now),
+        // File names are source, and an administrator sees none.
+        reveal: None,
+        notices,
+        agreement_id: line.entitlement.agreement.to_string(),
+        agreement_from: line.agreement_term.from.micros(),
+        agreement_until: last_moment(line.agreement_term.until),
+        people,
+        versions: line.entitlement.versions.join(", "),
+        include: if whole { Vec::new() } else { texts(&scope.includes) },
+        exclude: texts(&scope.excludes),
+        from: line.entitlement.window.from.micros(),
+        until: last_moment(line.entitlement.window.until),
+        may_approve: choices.approve,
+        may_refuse: choices.refuse,
+        may_revoke: choices.revoke,
+        why_not: choices.why_not.map(str::to_owned),
+        reason: trouble.reason,
+        errors: trouble.errors,
+        agency: line.agency_name,
+        product: line.product_title,
+        agreement: line.agreement_reference,
+        purpose: line.entitlement.purpose,
+    })
+}
+
+/// What this administrator may do about a grant now. The room decides again when it is done.
+#[derive(Debug, PartialEq, Eq)]
+struct Choices {
+    approve: bool,
+    refuse: bool,
+    revoke: bool,
+    why_not: Option<&'static str>,
+}
+
+impl Choices {
+    fn of(line: &Line, state: GrantState, who: &SignedIn, now: Timestamp) -> Self {
+        let own = line.entitlement.proposed.by == *who.principal.account();
+        Self::at(state, own, now >= line.entitlement.window.until)
+    }
+
+    fn at(state: GrantState, own: bool, over: bool) -> Self {
+        let proposed = state == GrantState::Proposed;
+        Self {
+            approve: proposed && !own && !over,
+            refuse: proposed,
+            revoke: matches!(state, GrantState::NotYet | GrantState::InForce),
+            why_not: match state {
+                GrantState::Proposed if over => Some("Its window has ended, so it cannot be approved any more. Propose it anew."),
+                GrantState::Proposed if own => {
+                    Some("You proposed this grant, so another administrator has to approve it. You can take it back by refusing it.")
+                }
+                GrantState::Ended => Some("It has ended by itself. Propose a new one to open this again."),
+                GrantState::Refused => Some("It was refused. Propose it anew to have it decided again."),
+                GrantState::Revoked => Some("It was revoked. Propose a new one to open this again."),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
+    let step = |text: String, state| Step { text, state };
+    let by = |did: &str, name: &Option<String>, at: Timestamp| {
+        format!("{did} by {}, {}", name.as_deref().unwrap_or("an administrator"), moment(at.micros()))
+    };
+    let grant = &line.entitlement;
+    let mut steps = vec![step(by("Proposed", &Some(line.proposer.clone()), grant.proposed.at), StepState::Done)];
+    match &grant.state {
+        Life::Proposed => {
+            steps.push(step("Approval by a second administrator".to_owned(), StepState::Now));
+            steps.push(step(format!("In force from {} to {}", day(start(line).micros()), day(last_moment(end(line)))), StepState::Later));
+        }
+        Life::Refused { refused, .. } => steps.push(step(by("Refused", &line.decider, refused.at), StepState::Stopped)),
+        Life::Approved { approved } => {
+            steps.push(step(by("Approved", &line.decider, approved.at), StepState::Done));
+            steps.push(match state {
+                GrantState::NotYet => step(format!("In force from {}", day(start(line).micros())), StepState::Later),
+                GrantState::Ended => step(format!("Ended on {}", day(last_moment(end(line)))), StepState::Done),
+                _ => step(format!("In force since {}", day(start(line).max(approved.at).min(now).micros())), StepState::Now),
+            });
+        }
+        Life::Revoked { approved, revoked, .. } => {
+            steps.push(step(by("Approved", &line.decider, approved.at), StepState::Done));
+            steps.push(step(by("Revoked", &line.revoker, revoked.at), StepState::Stopped));
+        }
+    }
+    steps
+}
+
+/// What approving does, or how it stands.
+fn sentence(line: &Line, state: GrantState, people: usize, now: Timestamp) -> String {
+    let readers = counted(people as u64, "named reviewer", "named reviewers");
+    let what = format!("{} of {}, versions {}", opened(line), line.product_title, series(&line.entitlement.versions));
+    let (from, until) = (day(start(line).micros()), day(last_moment(end(line))));
+    match (&line.entitlement.state, state) {
+        (Life::Refused { reason, .. }, _) => format!("It was refused and opens nothing. The reason: {reason}"),
+        (Life::Revoked { reason, .. }, _) => format!("It was revoked and opens nothing. The reason: {reason}"),
+        (Life::Proposed, _) if now < start(line) => {
+            format!(
+                "Approving opens {what}, to {readers} of {}. It takes effect on {from} and ends by itself on {until}.",
+                line.agency_name
+            )
+        }
+        (Life::Proposed, _) => {
+            format!("Approving opens {what}, to {readers} of {}. It takes effect at once and ends by itself on {until}.", line.agency_name)
+        }
+        (_, GrantState::NotYet) => {
+            format!("It opens {what}, to {readers} of {}, from {from} on, and ends by itself on {until}.", line.agency_name)
+        }
+        (_, GrantState::Ended) => format!("It opened {what}, to {}, and ended on {until}.", line.agency_name),
+        _ => format!("It opens {what}, to {readers} of {}, and ends by itself on {until}.", line.agency_name),
+    }
+}
+
+/// The paths within a sentence: "all", "net and tests without tests/keys".
+fn opened(line: &Line) -> String {
+    let words = scope_words(&line.entitlement.scope);
+    words.strip_prefix("All of it").map_or_else(|| words.clone(), |rest| format!("all{rest}"))
+}
+
+/// Names of the reviewers that the agreement names and whose accounts are open.
+async fn people(portal: &AppState, line: &Line) -> Result<Vec<String>, WebError> {
+    let named = portal.entitlements.people(&line.entitlement.agreement).await?;
+    let accounts = portal.accounts.list().await?.into_iter();
+    Ok(accounts.filter(|account| account.disabled_at.is_none() && named.contains(&account.id)).map(|account| account.name).collect())
+}
+
+/// What an approver should know before deciding.
+async fn notices(portal: &AppState, line: &Line, state: GrantState, nobody: bool) -> Result<Vec<Notice>, WebError> {
+    let mut notices = Vec::new();
+    if matches!(state, GrantState::Refused | GrantState::Revoked | GrantState::Ended) {
+        return Ok(notices);
+    }
+    let agreement = format!("/admin/agreements/{}", line.entitlement.agreement);
+    if line.agreement_ended.is_some() {
+        let text = "The agreement was ended before its term, so this grant opens nothing, approved or not.";
+        notices.push(Notice::new(Tone::Look, text).link("The agreement", &agreement));
+    }
+    if nobody {
+        let text = "The agreement names no reviewer yet, so nobody can read anything under it.";
+        notices.push(Notice::new(Tone::Look, text).link("Name reviewers", &agreement));
+    }
+    let versions = portal.catalog.versions(&line.entitlement.product).await?;
+    let open = versions.iter().filter(|version| opens(line, &version.name)).count();
+    notices.push(covered(open, versions.len()));
+    Ok(notices)
+}
+
+/// How many of the versions published by now it is for.
+fn covered(open: usize, published: usize) -> Notice {
+    let all = counted(published as u64, "version", "versions");
+    let (tone, text) = match (open, published) {
+        (_, 0) => (Tone::Look, "No version is published yet.".to_owned()),
+        (0, _) => (Tone::Look, format!("Of the {all} published so far it covers none.")),
+        (_, _) => (Tone::Done, format!("Of the {all} published so far it covers {open}.")),
+    };
+    Notice::new(tone, format!("{text} Later ones are covered as soon as they are published, when their names match."))
+}
+
+/// Whether a grant is for a version, by the gate's own rule: asked as if the grant were approved and in force for the whole tree.
+fn opens(line: &Line, version: &str) -> bool {
+    let window = line.entitlement.window;
+    let mut entitlement = line.entitlement.clone();
+    entitlement.scope = PathScope::whole();
+    entitlement.state = Life::Approved { approved: Act { by: AccountId::known("anybody else"), at: window.from } };
+    let held = Held { entitlement, product: line.product_name.clone(), term: window, term_ended: None };
+    let facts = Facts { role: Role::Reviewer, held: vec![held] };
+    let request = Request { product: &line.product_name, version, path: &RepoPath::root(), action: Action::List };
+    matches!(decide(&facts, &request, window.from), Decision::Permit { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grants::tests::{act, approved, at, line};
+    use super::*;
+
+    #[test]
+    fn what_may_be_done_follows_the_state() {
+        let choices = |state, own, over| {
+            let Choices { approve, refuse, revoke, why_not } = Choices::at(state, own, over);
+            (approve, refuse, revoke, why_not.is_some())
+        };
+        assert_eq!(choices(GrantState::Proposed, false, false), (true, true, false, false));
+        assert_eq!(choices(GrantState::Proposed, true, false), (false, true, false, true));
+        assert_eq!(choices(GrantState::Proposed, false, true), (false, true, false, true));
+        for own in [true, false] {
+            assert_eq!(choices(GrantState::NotYet, own, false), (false, false, true, false));
+            assert_eq!(choices(GrantState::InForce, own, false), (false, false, true, false));
+            for state in [GrantState::Ended, GrantState::Refused, GrantState::Revoked] {
+                assert_eq!(choices(state, own, false), (false, false, false, true), "{state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sentence_says_when_it_begins_and_ends() {
+        let say = |state, now| {
+            let line = line(state);
+            sentence(&line, state_of(&line, at(now)), 1, at(now))
+        };
+        assert_eq!(
+            say(Life::Proposed, 150),
+            "Approving opens all of Gateway, versions v1.*, to 1 named reviewer of Agency One. \
+             It takes effect at once and ends by itself on 1 January 1970."
+        );
+        assert!(say(Life::Proposed, 99).contains("It takes effect on 1 January 1970"));
+        assert!(say(approved(), 150).starts_with("It opens all of Gateway"));
+        assert!(say(approved(), 250).contains("ended on"));
+        let refused = Life::Refused { refused: act("two", 5), reason: "Too much.".to_owned() };
+        assert!(say(refused, 150).ends_with("The reason: Too much."));
+    }
+
+    #[test]
+    fn steps_end_where_the_grant_does() {
+        let last = |state, now| {
+            let line = line(state);
+            steps(&line, state_of(&line, at(now)), at(now)).pop().unwrap().state
+        };
+        assert_eq!(last(Life::Proposed, 150), StepState::Later);
+        assert_eq!(last(approved(), 50), StepState::Later);
+        assert_eq!(last(approved(), 150), StepState::Now);
+        assert_eq!(last(approved(), 250), StepState::Done);
+        assert_eq!(last(Life::Refused { refused: act("two", 5), reason: String::new() }, 150), StepState::Stopped);
+        let revoked = Life::Revoked { approved: act("two", 10), revoked: act("one", 120), reason: String::new() };
+        assert_eq!(last(revoked, 150), StepState::Stopped);
+    }
+
+    #[test]
+    fn versions_are_counted_by_the_gates_rule() {
+        let mut line = line(Life::Proposed);
+        assert!(opens(&line, "v1.2") && !opens(&line, "v2.0"));
+        line.entitlement.versions = vec!["v2.0".to_owned(), "x/*".to_owned()];
+        assert!(opens(&line, "v2.0") && opens(&line, "x/y") && !opens(&line, "x/y/z"));
+    }
+}

@@ -1,0 +1,255 @@
+//! Grants in lists, and what is said about them in words.
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::fields::last_moment;
+use crate::clock::Timestamp;
+use crate::entitlements::{Line, PathScope, State as Life};
+use crate::web::AppState;
+use crate::web::error::WebError;
+use crate::web::guard::Administering;
+use crate::web::page::html;
+use crate::web::views::admin::grants::{GrantRow, GrantState, GrantsPage};
+use crate::web::views::format::series;
+use crate::web::views::forms::Choice;
+use crate::web::views::links;
+use crate::web::views::shell::Place;
+
+const ADDRESS: &str = "/admin/grants";
+/// Grants on one page.
+const PAGE: usize = 100;
+
+const STATES: [(&str, GrantState); 6] = [
+    ("proposed", GrantState::Proposed),
+    ("not-yet", GrantState::NotYet),
+    ("in-force", GrantState::InForce),
+    ("ended", GrantState::Ended),
+    ("refused", GrantState::Refused),
+    ("revoked", GrantState::Revoked),
+];
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filters {
+    state: String,
+    agency: String,
+    product: String,
+    /// The page of the list, counted from 1.
+    page: String,
+}
+
+impl Filters {
+    fn state(&self) -> Result<Option<GrantState>, WebError> {
+        if self.state.is_empty() {
+            return Ok(None);
+        }
+        let found = STATES.iter().find(|(value, _)| *value == self.state);
+        found.map(|(_, state)| Some(*state)).ok_or_else(|| {
+            let known: Vec<&str> = STATES.iter().map(|(value, _)| *value).collect();
+            WebError::BadRequest(format!("There is no such state of a grant. There are {}.", known.join(", ")))
+        })
+    }
+
+    fn page(&self) -> Result<usize, WebError> {
+        match self.page.as_str() {
+            "" => Ok(1),
+            text => text
+                .parse()
+                .ok()
+                .filter(|&page| page > 0)
+                .ok_or_else(|| WebError::BadRequest("Pages are counted from 1, so the page must be a number from 1 on.".to_owned())),
+        }
+    }
+
+    /// The address of another page of the same list.
+    fn at(&self, page: usize) -> String {
+        let page = if page == 1 { String::new() } else { page.to_string() };
+        let pairs = [("state", &self.state), ("agency", &self.agency), ("product", &self.product), ("page", &page)];
+        links::query(ADDRESS, &pairs.map(|(name, value)| (name, value.as_str())))
+    }
+}
+
+pub(super) async fn list(who: Administering, State(portal): State<AppState>, Query(filters): Query<Filters>) -> Result<Response, WebError> {
+    let (state, page) = (filters.state()?, filters.page()?);
+    let now = portal.clock.now();
+    let agency = match filters.agency.as_str() {
+        "" => None,
+        key => Some(portal.entitlements.agency(key).await?.ok_or(WebError::NotFound)?),
+    };
+    let lines = portal.entitlements.list().await?;
+    let rows: Vec<GrantRow> = lines
+        .iter()
+        .filter(|line| state.is_none_or(|state| state_of(line, now) == state))
+        .filter(|line| agency.as_ref().is_none_or(|agency| agency.id == line.agency))
+        .filter(|line| filters.product.is_empty() || line.product_name == filters.product)
+        .map(|line| row(line, now))
+        .collect();
+    let before = page.saturating_sub(1).saturating_mul(PAGE);
+    html(&GrantsPage {
+        shell: who.shell(&portal, "Grants", Place::Grants).await?,
+        newer: (page > 1).then(|| filters.at(page - 1)),
+        older: (rows.len() > before.saturating_add(PAGE)).then(|| filters.at(page + 1)),
+        rows: rows.into_iter().skip(before).take(PAGE).collect(),
+        states: STATES.iter().map(|(value, state)| choice(*value, state.words())).collect(),
+        agencies: agencies(&portal).await?,
+        products: products(&portal).await?,
+        filtered: state.is_some() || agency.is_some() || !filters.product.is_empty(),
+        agency: agency.map(|agency| agency.slug).unwrap_or_default(),
+        state: filters.state,
+        product: filters.product,
+    })
+}
+
+pub(super) fn choice(value: impl Into<String>, label: impl Into<String>) -> Choice {
+    Choice { value: value.into(), label: label.into() }
+}
+
+/// Every agency, by its slug.
+pub(super) async fn agencies(portal: &AppState) -> Result<Vec<Choice>, WebError> {
+    let agencies = portal.entitlements.agencies().await?;
+    Ok(agencies.into_iter().map(|agency| choice(agency.slug, agency.name)).collect())
+}
+
+/// Every product, by its name.
+pub(super) async fn products(portal: &AppState) -> Result<Vec<Choice>, WebError> {
+    let products = portal.catalog.products().await?;
+    Ok(products.into_iter().map(|product| choice(product.name, product.title)).collect())
+}
+
+/// Where a grant is in its life at this moment.
+pub(in crate::web) fn state_of(line: &Line, now: Timestamp) -> GrantState {
+    match &line.entitlement.state {
+        Life::Proposed => GrantState::Proposed,
+        Life::Refused { .. } => GrantState::Refused,
+        Life::Revoked { .. } => GrantState::Revoked,
+        Life::Approved { .. } if now >= end(line) => GrantState::Ended,
+        Life::Approved { .. } if now < start(line) => GrantState::NotYet,
+        Life::Approved { .. } => GrantState::InForce,
+    }
+}
+
+/// The first moment at which a grant, once approved, opens anything: its window and its agreement's term have both begun.
+pub(super) fn start(line: &Line) -> Timestamp {
+    line.entitlement.window.from.max(line.agreement_term.from)
+}
+
+/// The first moment at which it no longer does: its window, its agreement's term, or the agreement itself is over.
+pub(in crate::web) fn end(line: &Line) -> Timestamp {
+    let end = line.entitlement.window.until.min(line.agreement_term.until);
+    line.agreement_ended.map_or(end, |ended| ended.min(end))
+}
+
+pub(in crate::web) fn row(line: &Line, now: Timestamp) -> GrantRow {
+    let grant = &line.entitlement;
+    GrantRow {
+        id: grant.id.to_string(),
+        agency: line.agency_name.clone(),
+        product: line.product_title.clone(),
+        versions: grant.versions.join(", "),
+        scope: scope_words(&grant.scope),
+        state: state_of(line, now),
+        from: grant.window.from.micros(),
+        until: last_moment(grant.window.until),
+        proposed_by: line.proposer.clone(),
+    }
+}
+
+/// "All of it", "net and tests without tests/keys".
+pub(in crate::web) fn scope_words(scope: &PathScope) -> String {
+    let texts = |paths: &[crate::catalog::RepoPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let whole = scope.includes.iter().any(crate::catalog::RepoPath::is_root);
+    let opened = if whole { "All of it".to_owned() } else { series(&texts(&scope.includes)) };
+    if scope.excludes.is_empty() { opened } else { format!("{opened} without {}", series(&texts(&scope.excludes))) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::catalog::RepoPath;
+    use crate::entitlements::{Act, Entitlement, Window};
+    use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
+
+    pub(in crate::web::admin) fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    pub(in crate::web::admin) fn act(by: &str, second: i64) -> Act {
+        Act { by: AccountId::known(by), at: at(second) }
+    }
+
+    /// Proposed by "one" at 1, window 100 to 200, term 50 to 300.
+    pub(in crate::web::admin) fn line(state: Life) -> Line {
+        Line {
+            entitlement: Entitlement {
+                id: EntitlementId::known("ent"),
+                agreement: AgreementId::known("agr"),
+                product: ProductId::known("prd"),
+                versions: vec!["v1.*".to_owned()],
+                scope: PathScope::whole(),
+                window: Window { from: at(100), until: at(200) },
+                purpose: "review".to_owned(),
+                proposed: act("one", 1),
+                state,
+            },
+            product_name: "gateway".to_owned(),
+            product_title: "Gateway".to_owned(),
+            agreement_reference: "GSP-1".to_owned(),
+            agreement_term: Window { from: at(50), until: at(300) },
+            agreement_ended: None,
+            agency: AgencyId::known("agy"),
+            agency_name: "Agency One".to_owned(),
+            proposer: "First".to_owned(),
+            decider: Some("Second".to_owned()),
+            revoker: Some("Third".to_owned()),
+        }
+    }
+
+    pub(in crate::web::admin) fn approved() -> Life {
+        Life::Approved { approved: act("two", 10) }
+    }
+
+    #[test]
+    fn a_grant_is_in_force_only_within_window_and_term() {
+        for (second, state) in [(99, GrantState::NotYet), (100, GrantState::InForce), (199, GrantState::InForce), (200, GrantState::Ended)]
+        {
+            assert_eq!(state_of(&line(approved()), at(second)), state, "{second}");
+        }
+        let mut ended = line(approved());
+        ended.agreement_ended = Some(at(150));
+        assert_eq!(state_of(&ended, at(149)), GrantState::InForce);
+        assert_eq!(state_of(&ended, at(150)), GrantState::Ended);
+        let mut early = line(approved());
+        early.entitlement.window.from = at(10);
+        assert_eq!(state_of(&early, at(49)), GrantState::NotYet);
+        assert_eq!(state_of(&line(Life::Proposed), at(250)), GrantState::Proposed);
+        let refused = Life::Refused { refused: act("two", 5), reason: "no".to_owned() };
+        assert_eq!(state_of(&line(refused), at(150)), GrantState::Refused);
+        let revoked = Life::Revoked { approved: act("two", 10), revoked: act("two", 120), reason: "no".to_owned() };
+        assert_eq!(state_of(&line(revoked), at(150)), GrantState::Revoked);
+    }
+
+    #[test]
+    fn scopes_read_as_words() {
+        let path = |text: &str| RepoPath::parse(text.as_bytes()).unwrap();
+        assert_eq!(scope_words(&PathScope::whole()), "All of it");
+        let some = PathScope { includes: vec![path("net"), path("tests")], excludes: vec![path("tests/keys")] };
+        assert_eq!(scope_words(&some), "net and tests without tests/keys");
+        let both = PathScope { includes: vec![path("net"), RepoPath::root()], excludes: vec![] };
+        assert_eq!(scope_words(&both), "All of it");
+    }
+
+    #[test]
+    fn filters_keep_themselves_in_the_addresses_of_other_pages() {
+        let filters = Filters { state: "in-force".to_owned(), agency: "agency-one".to_owned(), ..Filters::default() };
+        assert_eq!(filters.at(2), "/admin/grants?state=in-force&agency=agency-one&page=2");
+        assert_eq!(filters.at(1), "/admin/grants?state=in-force&agency=agency-one");
+        assert_eq!(filters.state().unwrap(), Some(GrantState::InForce));
+        assert_eq!(filters.page().unwrap(), 1);
+        for odd in ["0", "-1", "x"] {
+            assert!(Filters { page: odd.to_owned(), ..Filters::default() }.page().is_err());
+        }
+        assert!(Filters { state: "open".to_owned(), ..Filters::default() }.state().is_err());
+    }
+}

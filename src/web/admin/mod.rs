@@ -1,0 +1,118 @@
+//! Administrators: grants and their approval, agencies, agreements, people, products. None of these pages shows source, a
+//! file's name, or what readers did.
+
+mod agencies;
+mod agreements;
+mod decisions;
+pub(super) mod fields;
+mod grants;
+mod people;
+mod products;
+mod proposals;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+pub(super) use fields::last_moment;
+pub(super) use grants::{row as grant_row, scope_words, state_of};
+pub(super) use products::version_row;
+
+use super::AppState;
+use super::error::WebError;
+use super::guard::{Administering, SignedIn};
+use super::routes::Routes;
+use super::views::forms::FieldErrors;
+use crate::accounts::StepUp;
+
+/// The reason typed before a confirmation was asked for, and the page it was typed on.
+const REASON: &str = "reason";
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .get::<Administering, _, _>("/admin/grants", grants::list)
+        .get::<Administering, _, _>("/admin/grants/new", proposals::form)
+        .post::<Administering, _, _>("/admin/grants/new", proposals::propose)
+        .get::<Administering, _, _>("/admin/grants/{id}", decisions::show)
+        .post::<Administering, _, _>("/admin/grants/{id}/approve", decisions::approve)
+        .post::<Administering, _, _>("/admin/grants/{id}/refuse", decisions::refuse)
+        .post::<Administering, _, _>("/admin/grants/{id}/revoke", decisions::revoke)
+        .get::<Administering, _, _>("/admin/agencies", agencies::list)
+        .get::<Administering, _, _>("/admin/agencies/new", agencies::form)
+        .post::<Administering, _, _>("/admin/agencies/new", agencies::add)
+        .get::<Administering, _, _>("/admin/agencies/{id}", agencies::show)
+        .get::<Administering, _, _>("/admin/agreements/new", agreements::form)
+        .post::<Administering, _, _>("/admin/agreements/new", agreements::sign)
+        .get::<Administering, _, _>("/admin/agreements/{id}", agreements::show)
+        .post::<Administering, _, _>("/admin/agreements/{id}/end", agreements::end)
+        .post::<Administering, _, _>("/admin/agreements/{id}/people", agreements::name_person)
+        .get::<Administering, _, _>("/admin/people", people::list)
+        .get::<Administering, _, _>("/admin/people/new", people::form)
+        .post::<Administering, _, _>("/admin/people/new", people::add)
+        .get::<Administering, _, _>("/admin/people/{id}", people::show)
+        .post::<Administering, _, _>("/admin/people/{id}/disable", people::disable)
+        .get::<Administering, _, _>("/admin/products", products::list)
+        .get::<Administering, _, _>("/admin/products/new", products::form)
+        .post::<Administering, _, _>("/admin/products/new", products::add)
+        .get::<Administering, _, _>("/admin/products/{name}", products::show)
+        .post::<Administering, _, _>("/admin/products/{name}/sync", products::sync)
+}
+
+/// A form without fields of its own.
+#[derive(Deserialize)]
+struct Nothing {}
+
+/// A form that asks why.
+#[derive(Deserialize)]
+struct Because {
+    #[serde(default)]
+    reason: String,
+}
+
+/// What did not go well with a form on a page: what was typed, and the sentences beside it.
+#[derive(Default)]
+struct Trouble {
+    reason: String,
+    errors: FieldErrors,
+}
+
+impl Trouble {
+    /// With what was typed as the reason, and one sentence at a field.
+    fn at(reason: String, field: &str, sentence: impl Into<String>) -> Self {
+        let mut errors = FieldErrors::default();
+        errors.add(field, sentence);
+        Self { reason, errors }
+    }
+
+    /// Nothing went wrong; the reason is one typed here before a confirmation was asked for.
+    async fn none(who: &SignedIn, page: &str) -> Result<Self, WebError> {
+        let kept = who.visit.session.remove::<(String, String)>(REASON).await?;
+        let reason = kept.filter(|(at, _)| at == page).map(|(_, reason)| reason).unwrap_or_default();
+        Ok(Self { reason, errors: FieldErrors::default() })
+    }
+}
+
+/// Proof of a recent confirmation. When one is asked for first, the reason typed on `page` will stand there again afterwards.
+async fn confirmed(who: &SignedIn, portal: &AppState, page: &str, purpose: &'static str, reason: &str) -> Result<StepUp, WebError> {
+    match who.step_up(portal, page, purpose) {
+        Ok(by) => Ok(by),
+        Err(asked) => {
+            let reason: String = reason.chars().take(1000).collect();
+            if !reason.is_empty() {
+                who.visit.session.insert(REASON, (page, reason)).await?;
+            }
+            Err(asked)
+        }
+    }
+}
+
+/// What was done is said on the page to go on with.
+async fn done(who: &SignedIn, sentence: &str, page: &str) -> Result<Response, WebError> {
+    who.flash(sentence).await?;
+    Ok(Redirect::to(page).into_response())
+}
+
+/// A page shown again, with what keeps the form on it from being accepted.
+fn again(status: StatusCode, page: Response) -> Response {
+    (status, page).into_response()
+}

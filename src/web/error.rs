@@ -1,0 +1,210 @@
+//! What can go wrong, and the page or JSON that says so.
+//!
+//! A handler's error becomes a bare status with a note of what to say; [`render`] turns it into a page within the visitor's
+//! own frame, or into JSON. Internal causes are logged once, here, and the visitor is told only the request's id.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+use tower_sessions::Session;
+
+use super::guard::{Visit, csrf, wants_json};
+use super::views::everyone::ErrorPage;
+use super::views::links;
+use super::{AppState, page};
+use crate::access::AccessError;
+use crate::accounts::AccountError;
+use crate::audit::{AuditError, LogUnavailable};
+use crate::catalog::CatalogError;
+use crate::entitlements::EntitlementError;
+use crate::ids::RequestId;
+use crate::source::SourceError;
+
+#[derive(Debug)]
+pub(super) enum WebError {
+    /// Not there, or not for this person: nobody is told which.
+    NotFound,
+    Unauthenticated,
+    SignIn {
+        next: String,
+    },
+    Confirm {
+        next: String,
+        purpose: &'static str,
+    },
+    BadRequest(String),
+    Forbidden(String),
+    /// The log cannot take an entry, so nothing that needs one is shown.
+    Unrecordable,
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What [`render`] is to say.
+#[derive(Clone, Debug)]
+struct Failure {
+    code: &'static str,
+    message: String,
+}
+
+impl WebError {
+    pub(super) fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}
+
+impl IntoResponse for WebError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = match self {
+            Self::SignIn { next } => {
+                let next = if next == "/" { String::new() } else { next };
+                return Redirect::to(&links::query("/sign-in", &[("next", &next)])).into_response();
+            }
+            Self::Confirm { next, purpose } => {
+                let pairs = [("next", next.as_str()), ("purpose", purpose)];
+                return Redirect::to(&links::query("/reauthenticate", &pairs)).into_response();
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can read.".to_owned()),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first.".to_owned()),
+            Self::BadRequest(problem) => (StatusCode::BAD_REQUEST, "bad_request", problem),
+            Self::Forbidden(problem) => (StatusCode::FORBIDDEN, "forbidden", problem),
+            Self::Unrecordable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unrecordable", "The record cannot be written, so no source is shown.".to_owned())
+            }
+            Self::Internal(cause) => {
+                // The span around the request carries its id.
+                tracing::error!(%cause, "a request failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.".to_owned())
+            }
+        };
+        let mut response = status.into_response();
+        response.extensions_mut().insert(Failure { code, message });
+        response
+    }
+}
+
+/// Gives failures their page or JSON.
+pub(super) async fn render(State(portal): State<AppState>, request: Request, next: Next) -> Response {
+    let json = wants_json(request.headers());
+    let session = request.extensions().get::<Session>().cloned();
+    let id = request.extensions().get::<RequestId>().cloned();
+    let response = next.run(request).await;
+    let Some(failure) = response.extensions().get::<Failure>().cloned() else { return response };
+    let status = response.status();
+    if json {
+        return (status, Json(json!({"error": {"code": failure.code, "message": failure.message}}))).into_response();
+    }
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    let shell = match session {
+        Some(session) => shell(&portal, session, &id).await.unwrap_or_default(),
+        None => super::views::shell::Shell::default(),
+    };
+    let page = match status {
+        StatusCode::NOT_FOUND => ErrorPage::not_found(shell),
+        StatusCode::FORBIDDEN => ErrorPage::forbidden(shell, &failure.message),
+        StatusCode::SERVICE_UNAVAILABLE => ErrorPage::unrecordable(shell),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => ErrorPage::bad_request(shell, &failure.message),
+        _ => ErrorPage::internal(shell, &id),
+    };
+    match askama::Template::render(&page) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response(),
+        Err(cause) => {
+            tracing::error!(%cause, "the error page could not be rendered");
+            (status, failure.message).into_response()
+        }
+    }
+}
+
+/// The frame of whoever is signed in; the bare one when that cannot be found out.
+async fn shell(portal: &AppState, session: Session, id: &str) -> Option<super::views::shell::Shell> {
+    let principal = portal.accounts.principal(&session).await.ok()??;
+    let visit =
+        Visit { context: crate::audit::Context::internal(RequestId::known(id)), session, wants_json: false, address: String::new() };
+    let csrf = csrf(&visit, portal).await.ok()?;
+    Some(page::frame(&principal, csrf))
+}
+
+impl From<LogUnavailable> for WebError {
+    fn from(cause: LogUnavailable) -> Self {
+        tracing::warn!(%cause, "a page was refused because it could not be recorded");
+        Self::Unrecordable
+    }
+}
+
+impl From<AuditError> for WebError {
+    fn from(cause: AuditError) -> Self {
+        match cause {
+            AuditError::Unavailable(cause) => cause.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<AccessError> for WebError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Denied => Self::NotFound,
+            AccessError::Log(cause) => cause.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<AccountError> for WebError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Log(cause) => cause.into(),
+            AccountError::Unknown => Self::NotFound,
+            AccountError::Invalid { problem, .. } => Self::BadRequest(problem),
+            AccountError::Conflict | AccountError::Refused => Self::BadRequest(error.to_string()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<EntitlementError> for WebError {
+    fn from(error: EntitlementError) -> Self {
+        match error {
+            EntitlementError::Log(cause) => cause.into(),
+            EntitlementError::Unknown => Self::NotFound,
+            EntitlementError::Invalid { problem, .. } => Self::BadRequest(problem),
+            EntitlementError::Transition(_) | EntitlementError::Conflict => Self::BadRequest(error.to_string()),
+            EntitlementError::Database(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<CatalogError> for WebError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Log(cause) => cause.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<SourceError> for WebError {
+    fn from(cause: SourceError) -> Self {
+        Self::internal(cause)
+    }
+}
+
+impl From<tower_sessions::session::Error> for WebError {
+    fn from(cause: tower_sessions::session::Error) -> Self {
+        Self::internal(cause)
+    }
+}
+
+impl From<askama::Error> for WebError {
+    fn from(cause: askama::Error) -> Self {
+        Self::internal(cause)
+    }
+}
+
+impl From<tokio::task::JoinError> for WebError {
+    fn from(cause: tokio::task::JoinError) -> Self {
+        Self::internal(cause)
+    }
+}

@@ -1,0 +1,81 @@
+//! The portal over HTTP: routes with their guards, forms, pages and JSON. It decides nothing: a handler extracts, calls one
+//! verb of a room and renders.
+
+mod admin;
+mod error;
+mod form;
+mod guard;
+mod headers;
+mod page;
+mod pages;
+mod routes;
+pub mod views;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
+use tokio::sync::Semaphore;
+use tower_sessions::SessionManagerLayer;
+use tower_sessions::cookie::SameSite;
+
+pub use routes::Route;
+
+use crate::access::Gate;
+use crate::accounts::Accounts;
+use crate::audit::Log;
+use crate::catalog::Catalog;
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::database::Database;
+use crate::entitlements::Entitlements;
+use crate::highlight::Painter;
+use crate::ids::Entropy;
+use crate::jobs::Jobs;
+use crate::search::{Indexes, Searcher};
+use crate::source::Vault;
+
+/// The rooms a handler may call.
+pub struct Portal {
+    pub config: Config,
+    pub database: Database,
+    pub log: Log,
+    pub accounts: Accounts,
+    pub catalog: Catalog,
+    pub entitlements: Entitlements,
+    pub gate: Gate,
+    pub vault: Arc<Vault>,
+    pub painter: Painter,
+    pub searcher: Searcher,
+    pub indexes: Arc<Indexes>,
+    /// Searches at once; the others wait their turn.
+    pub searches: Arc<Semaphore>,
+    pub jobs: Jobs,
+    pub clock: SharedClock,
+    pub entropy: Entropy,
+    /// SHA-256 of the token with which programs fetch entry bundles.
+    pub verifier_token: [u8; 32],
+}
+
+pub(crate) type AppState = Arc<Portal>;
+
+/// Bytes of a form at most.
+const LARGEST_FORM: usize = 64 * 1024;
+
+/// The portal's router, and the table of its routes.
+pub fn router(portal: &Arc<Portal>) -> (Router, Vec<Route>) {
+    let (router, table) = admin::routes(pages::routes(routes::Routes::new())).fallback(pages::nothing).into_parts();
+    let sessions = SessionManagerLayer::new(portal.accounts.sessions())
+        .with_name("__Host-lectern")
+        .with_same_site(SameSite::Strict)
+        .with_secure(true)
+        .with_http_only(true)
+        .with_path("/");
+    let router = router
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(middleware::from_fn_with_state(Arc::clone(portal), error::render))
+        .layer(sessions)
+        .layer(middleware::from_fn_with_state(Arc::clone(portal), headers::envelope))
+        .with_state(Arc::clone(portal));
+    (router, table)
+}

@@ -1,0 +1,58 @@
+//! The frame around pages, and how they are sent.
+
+use askama::Template;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::AppState;
+use super::error::WebError;
+use super::guard::{SignedIn, csrf};
+use super::views::shell::{Notice, Person, Place, Role, Shell, Tone};
+use crate::accounts::{self, Principal};
+
+const FLASH: &str = "flash";
+
+/// The frame for whoever is signed in.
+pub(super) fn frame(principal: &Principal, csrf: String) -> Shell {
+    Shell {
+        person: Some(Person {
+            name: principal.name().to_owned(),
+            role: role(principal.role()),
+            agency: principal.agency().map(|agency| agency.name.clone()),
+        }),
+        csrf,
+        ..Shell::default()
+    }
+}
+
+pub(super) fn role(role: accounts::Role) -> Role {
+    match role {
+        accounts::Role::Reviewer => Role::Reviewer,
+        accounts::Role::Auditor => Role::Auditor,
+        accounts::Role::Administrator => Role::Administrator,
+    }
+}
+
+impl SignedIn {
+    /// The frame of a page, with what the form before it has done.
+    pub(super) async fn shell(&self, portal: &AppState, title: &str, place: Place) -> Result<Shell, WebError> {
+        let mut shell = frame(&self.principal, csrf(&self.visit, portal).await?);
+        title.clone_into(&mut shell.title);
+        shell.place = place;
+        shell.flash = self.visit.session.remove::<String>(FLASH).await?.map(|text| Notice::new(Tone::Done, text));
+        Ok(shell)
+    }
+
+    /// Says on the next page what was done.
+    pub(super) async fn flash(&self, text: &str) -> Result<(), WebError> {
+        Ok(self.visit.session.insert(FLASH, text).await?)
+    }
+}
+
+pub(super) fn html(page: &impl Template) -> Result<Response, WebError> {
+    Ok(Html(page.render()?).into_response())
+}
+
+pub(super) fn plain(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,387 @@
+//! Entries in words: a line of a list, a sentence, and every field by its name.
+
+use serde_json::Value;
+
+use crate::audit::{Entry, Kind, Outcome};
+use crate::ids::AgencyId;
+use crate::web::views::audit::{EntryFact, LogRow};
+use crate::web::views::format::{count, counted};
+
+/// Characters of a line's subject at most; the entry's own page has all of it.
+const SUBJECT: usize = 240;
+
+/// An entry as a line of a list.
+pub(in crate::web::pages) fn row(entry: &Entry) -> LogRow {
+    let personal = entry.personal.as_ref();
+    let agency = personal.and_then(|personal| personal.agency_name.clone());
+    let role = || entry.actor.as_ref().map(|actor| label(&actor.role)).unwrap_or_default();
+    let place = entry.place.as_ref();
+    LogRow {
+        index: entry.index,
+        at: entry.at.micros(),
+        person: visible(&person(entry).unwrap_or_default()),
+        agency: visible(&agency.unwrap_or_else(role)),
+        kind: entry.kind.to_string(),
+        what: shortened(&visible(&subject(entry))),
+        version: visible(place.and_then(|place| place.version.as_deref()).unwrap_or_default()),
+        outcome: outcome(entry).to_owned(),
+        refused: is_refused(entry),
+    }
+}
+
+/// What happened, in one sentence.
+pub(super) fn sentence(entry: &Entry) -> String {
+    let agency = entry.personal.as_ref().and_then(|personal| personal.agency_name.as_deref());
+    let who = match (person(entry), agency) {
+        (_, _) if entry.kind == Kind::SessionRefused && entry.actor.is_none() => "Somebody".to_owned(),
+        (Some(person), Some(agency)) => format!("{person} of {agency}"),
+        (Some(person), None) => person,
+        (None, _) if entry.facts.get("by").is_some_and(|by| by == "command line") => "The operator".to_owned(),
+        (None, _) => "The portal".to_owned(),
+    };
+    let mut sentence = visible(&format!("{who} {}", deed(entry)));
+    if !sentence.ends_with('.') {
+        sentence.push('.');
+    }
+    sentence
+}
+
+/// What whoever did it did, to stand behind their name.
+fn deed(entry: &Entry) -> String {
+    let place = place(entry);
+    let subject = || shortened(&subject(entry));
+    match entry.kind {
+        Kind::SessionOpened => "signed in".to_owned(),
+        Kind::SessionClosed => "signed out, or ended a session".to_owned(),
+        Kind::SessionRefused => match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
+            Some(email) => format!("gave a wrong password for {email}, or tried too often"),
+            None => "gave a wrong password, or tried too often".to_owned(),
+        },
+        Kind::TreeListed => format!("listed {place}"),
+        Kind::FileOpened => format!("opened {place}"),
+        Kind::HistoryViewed => format!("viewed the history of {place}"),
+        Kind::BlameViewed => format!("viewed who last changed each line of {place}"),
+        Kind::DiffViewed => format!("compared {place}"),
+        Kind::SymbolViewed => format!("looked up a symbol in {place}"),
+        Kind::Searched => format!("searched for {}", subject()),
+        Kind::AccessDenied => format!("was refused {}", if place.is_empty() { subject() } else { place }),
+        Kind::AuditViewed => format!("viewed the log: {}", subject()),
+        Kind::AuditExported => format!("exported the log: {}", subject()),
+        Kind::EntitlementProposed => format!("proposed a grant of {place}"),
+        Kind::EntitlementApproved => format!("approved a grant of {place}"),
+        Kind::EntitlementRefused => format!("refused a grant of {place}"),
+        Kind::EntitlementRevoked => format!("revoked a grant of {place}"),
+        Kind::AgreementSigned => "entered a signed agreement".to_owned(),
+        Kind::AgreementEnded => "ended an agreement".to_owned(),
+        Kind::AgreementPersonNamed => "named a person in an agreement".to_owned(),
+        Kind::AgencyCreated => "added an agency".to_owned(),
+        Kind::AccountCreated => "opened an account".to_owned(),
+        Kind::AccountDisabled => "disabled an account".to_owned(),
+        Kind::ProductCreated => format!("added the product {place}"),
+        kind => format!("did this: {}, {}", kind.words(), subject()).trim_end_matches([' ', ',']).to_owned(),
+    }
+}
+
+/// Every field of an entry but its time and kind, those of the personal part included.
+pub(super) fn facts(entry: &Entry) -> Vec<EntryFact> {
+    let mut list = List(Vec::new());
+    let personal = entry.personal.clone().unwrap_or_default();
+    list.add("Outcome", Some(outcome(entry)));
+    list.add("Person", personal.name.as_deref());
+    list.add("E-mail address", personal.email.as_deref());
+    list.add("Agency", personal.agency_name.as_deref());
+    if let Some(actor) = &entry.actor {
+        list.add("Role", Some(&label(&actor.role)));
+        list.add_mono("Account", Some(actor.account.as_str()));
+        list.add_mono("Agency's id", actor.agency.as_ref().map(AgencyId::as_str));
+        list.add_mono("Session", actor.session.as_deref());
+    }
+    list.add("Searched for", personal.query.as_deref());
+    if let Some(place) = &entry.place {
+        list.add("Product", Some(&place.product));
+        list.add("Version", place.version.as_deref());
+        list.add_mono("Commit", place.commit.as_deref());
+        list.add_mono("Path", place.path.as_ref().map(|path| if path.text.is_empty() { "/" } else { &path.text }));
+        list.add_mono("Path's bytes, in hexadecimal", place.path.as_ref().and_then(|path| path.hex.as_deref()));
+        list.add_mono("Blob", place.blob.as_deref());
+        list.add("Lines", place.lines.map(|(from, to)| format!("{from} to {to}")).as_deref());
+    }
+    if let Some(basis) = &entry.basis {
+        list.add_mono("Grant", Some(basis.entitlement.as_str()));
+        list.add_mono("Agreement", Some(basis.agreement.as_str()));
+    }
+    for (name, value) in entry.facts.iter().filter(|(name, _)| *name != "places") {
+        list.add(&label(name), Some(&plain(value)));
+    }
+    for shown in entry.shown() {
+        let (versions, path) = (shown.versions.join(", "), &shown.path.text);
+        list.add_mono("Shown", Some(&format!("{} {versions} {path}", shown.product)));
+    }
+    list.add("Network address", personal.address.as_deref());
+    list.add("Browser", personal.user_agent.as_deref());
+    list.add_mono("Request", Some(entry.request.as_str()));
+    list.add_mono("Commitment to the personal part", entry.details.as_deref());
+    list.0
+}
+
+struct List(Vec<EntryFact>);
+
+impl List {
+    fn add(&mut self, label: &str, value: Option<&str>) {
+        self.push(label, value, false);
+    }
+
+    fn add_mono(&mut self, label: &str, value: Option<&str>) {
+        self.push(label, value, true);
+    }
+
+    fn push(&mut self, label: &str, value: Option<&str>, mono: bool) {
+        if let Some(value) = value {
+            self.0.push(EntryFact { label: label.to_owned(), value: visible(value), mono });
+        }
+    }
+}
+
+pub(super) fn is_refused(entry: &Entry) -> bool {
+    entry.outcome == Outcome::Denied
+}
+
+/// How many places a search showed.
+pub(super) fn shown(entry: &Entry) -> usize {
+    match entry.facts.get("places") {
+        Some(Value::Array(places)) => places.len(),
+        _ => 0,
+    }
+}
+
+fn outcome(entry: &Entry) -> &'static str {
+    match (entry.outcome, entry.kind) {
+        (Outcome::Permitted, Kind::SessionOpened) => "let in",
+        (Outcome::Permitted, Kind::AuditExported) => "handed out",
+        (Outcome::Permitted, _) => "shown",
+        (Outcome::Denied, Kind::MirrorTagMoved) => "not followed",
+        (Outcome::Denied, _) => "refused",
+        (Outcome::Failed, _) => "failed",
+        (Outcome::Done, _) => "done",
+    }
+}
+
+/// The name of whoever it was, or what stands for it; `None` for the portal itself.
+fn person(entry: &Entry) -> Option<String> {
+    let personal = entry.personal.as_ref();
+    let account = || entry.actor.as_ref().map(|actor| actor.account.to_string());
+    let named = personal.and_then(|personal| personal.name.clone().or_else(|| personal.email.clone()));
+    named.or_else(account).or_else(|| entry.is_erased().then(|| "Somebody whose details were erased".to_owned()))
+}
+
+/// What it was done to, without the version.
+fn subject(entry: &Entry) -> String {
+    let fact = |name: &str| entry.facts.get(name).map(plain);
+    match (entry.kind, &entry.place) {
+        (Kind::Searched, _) => {
+            let files = counted(shown(entry) as u64, "file", "files");
+            let query = entry.personal.as_ref().and_then(|personal| personal.query.as_deref());
+            query.map_or_else(|| format!("words that were erased ({files} shown)"), |query| format!("{query} ({files} shown)"))
+        }
+        (_, Some(place)) => match &place.path {
+            Some(path) if path.text.is_empty() => format!("{}: /", place.product),
+            Some(path) => format!("{}: {}", place.product, path.text),
+            None => place.product.clone(),
+        },
+        (Kind::AuditViewed, None) => match entry.facts.get("entry").and_then(Value::as_u64) {
+            Some(index) => format!("entry {}", count(index)),
+            None => filters(entry),
+        },
+        (Kind::AccessDenied, None) => fact("page").or_else(|| fact("reason")).unwrap_or_default(),
+        _ => ["reference", "name", "product", "account", "agreement", "agency", "format", "origin"]
+            .iter()
+            .find_map(|name| fact(name))
+            .unwrap_or_default(),
+    }
+}
+
+/// What an auditor looked for.
+fn filters(entry: &Entry) -> String {
+    let chosen = entry.facts.iter().filter(|(name, _)| *name != "page").map(|(name, value)| format!("{name} {}", plain(value)));
+    let person = entry.personal.as_ref().and_then(|personal| personal.query.clone());
+    let all: Vec<String> = person.into_iter().chain(chosen).collect();
+    if all.is_empty() { "all entries".to_owned() } else { all.join(", ") }
+}
+
+/// "net/session/verify.c in gateway 4.2.1"; empty when the entry names no place.
+fn place(entry: &Entry) -> String {
+    let Some(place) = &entry.place else { return String::new() };
+    let within = [Some(place.product.as_str()), place.version.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    match place.path.as_ref().map(|path| path.text.as_str()) {
+        None => within,
+        Some("") => format!("the top directory of {within}"),
+        Some(path) => format!("{path} in {within}"),
+    }
+}
+
+/// With a capital, and spaces where a name has underscores.
+pub(super) fn label(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.iter().any(Value::is_object) => values.iter().map(plain).collect::<Vec<_>>().join("; "),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SUBJECT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Characters that would hide, or change the order of what stands beside them, written out: what readers asked for may hold any.
+fn visible(text: &str) -> String {
+    let hides = |c: char| {
+        c.is_control() || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::audit::{Actor, Draft, Entry, PathText, Place, Shown};
+    use crate::clock::Timestamp;
+    use crate::ids::{AccountId, RequestId};
+
+    pub(in crate::web::pages::audit) fn draft_of(kind: Kind) -> Draft {
+        let actor = Actor {
+            account: AccountId::known("acc_1"),
+            agency: Some(AgencyId::known("agy_1")),
+            role: "reviewer".to_owned(),
+            session: Some("5e55".to_owned()),
+        };
+        Draft::new(kind, Outcome::Permitted).by(actor).person("First reviewer", "r@one.example").agency_name("Agency One")
+    }
+
+    /// The entry that a draft becomes, as entry 3 of the seventh second.
+    pub(in crate::web::pages::audit) fn sealed(draft: Draft) -> Entry {
+        Entry {
+            index: 3,
+            leaf: [0; 32],
+            at: Timestamp::from_seconds(7),
+            kind: draft.kind,
+            actor: draft.actor,
+            place: draft.place,
+            basis: draft.basis,
+            request: RequestId::known("req_1"),
+            outcome: draft.outcome,
+            facts: draft.facts,
+            details: Some("00".repeat(32)),
+            personal: Some(draft.personal),
+            bytes: Vec::new(),
+            beside: Some(String::new()),
+        }
+    }
+
+    fn at(path: &str) -> Place {
+        let path = Some(PathText::of(path.as_bytes()));
+        Place { product: "gateway".to_owned(), version: Some("4.2.1".to_owned()), path, ..Place::default() }
+    }
+
+    fn erased(draft: Draft) -> Entry {
+        Entry { personal: None, beside: None, ..sealed(draft) }
+    }
+
+    #[test]
+    fn what_was_read_stands_in_a_line_and_in_a_sentence() {
+        let entry = sealed(draft_of(Kind::FileOpened).at(at("net/verify.c")));
+        let row = row(&entry);
+        assert_eq!((row.person.as_str(), row.agency.as_str()), ("First reviewer", "Agency One"));
+        assert_eq!((row.what.as_str(), row.version.as_str()), ("gateway: net/verify.c", "4.2.1"));
+        assert_eq!((row.outcome.as_str(), row.refused), ("shown", false));
+        assert_eq!(sentence(&entry), "First reviewer of Agency One opened net/verify.c in gateway 4.2.1.");
+        let root = sealed(draft_of(Kind::TreeListed).at(at("")));
+        assert_eq!(sentence(&root), "First reviewer of Agency One listed the top directory of gateway 4.2.1.");
+    }
+
+    #[test]
+    fn searches_say_the_words_and_how_many_files_were_shown() {
+        let places =
+            ["a.c", "b.c"].map(|path| Shown { product: "gateway".to_owned(), path: PathText::of(path.as_bytes()), ..Shown::default() });
+        let draft = draft_of(Kind::Searched).query("memcpy len").showing(places);
+        assert_eq!(row(&sealed(draft.clone())).what, "memcpy len (2 files shown)");
+        assert_eq!(row(&erased(draft.clone())).what, "words that were erased (2 files shown)");
+        let facts = facts(&sealed(draft));
+        assert_eq!(facts.iter().filter(|fact| fact.label == "Shown").count(), 2);
+        assert!(facts.iter().any(|fact| fact.label == "Searched for" && fact.value == "memcpy len"));
+    }
+
+    #[test]
+    fn what_was_erased_is_stood_for_by_ids() {
+        let entry = erased(draft_of(Kind::FileOpened).at(at("a.c")));
+        assert_eq!(row(&entry).person, "acc_1");
+        assert_eq!(row(&entry).agency, "Reviewer");
+        let nobody = erased(Draft::new(Kind::SessionRefused, Outcome::Denied));
+        assert_eq!(row(&nobody).person, "Somebody whose details were erased");
+    }
+
+    #[test]
+    fn the_portal_and_the_operator_are_told_apart() {
+        let mut entry = sealed(Draft::new(Kind::LogOpened, Outcome::Done).fact("origin", "room.example"));
+        assert_eq!(row(&entry).person, "");
+        assert_eq!(sentence(&entry), "The portal did this: log opened, room.example.");
+        entry = sealed(Draft::new(Kind::AuditExported, Outcome::Done).fact("by", "command line").fact("format", "csv"));
+        assert_eq!(sentence(&entry), "The operator exported the log: csv.");
+    }
+
+    #[test]
+    fn refusals_say_so() {
+        let mut draft = draft_of(Kind::AccessDenied).at(at("keys/a.pem"));
+        draft.outcome = Outcome::Denied;
+        let entry = sealed(draft);
+        assert!(row(&entry).refused && is_refused(&entry));
+        assert_eq!(sentence(&entry), "First reviewer of Agency One was refused keys/a.pem in gateway 4.2.1.");
+        let mut refused = Draft::new(Kind::SessionRefused, Outcome::Denied);
+        refused.personal.email = Some("x@one.example".to_owned());
+        assert_eq!(sentence(&sealed(refused)), "Somebody gave a wrong password for x@one.example, or tried too often.");
+    }
+
+    #[test]
+    fn names_of_fields_read_as_words() {
+        assert_eq!(label("path_hex"), "Path hex");
+        assert_eq!(label(""), "");
+    }
+
+    #[test]
+    fn facts_of_any_form_read_as_words() {
+        let bases = serde_json::json!([{"product": "git", "entitlement": "ent_1"}, {"product": "zlib", "entitlement": "ent_2"}]);
+        assert_eq!(plain(&bases), "entitlement ent_1, product git; entitlement ent_2, product zlib");
+        assert_eq!(plain(&serde_json::json!(["v1.*", "v2.*"])), "v1.*, v2.*");
+        assert_eq!(plain(&serde_json::json!(7)), "7");
+    }
+
+    #[test]
+    fn no_character_hides_and_no_line_grows() {
+        let entry = sealed(draft_of(Kind::FileOpened).at(at("a\u{202e}c.\n\u{200b}exe")));
+        assert_eq!(row(&entry).what, "gateway: a\\u{202e}c.\\u{a}\\u{200b}exe");
+        let long = sealed(draft_of(Kind::FileOpened).at(at(&"é".repeat(500))));
+        assert_eq!(row(&long).what.chars().count(), SUBJECT + 1);
+    }
+
+    #[test]
+    fn every_kind_reads_as_a_sentence() {
+        for kind in Kind::ALL {
+            let sentence = sentence(&sealed(draft_of(*kind)));
+            assert!(sentence.starts_with("First reviewer of Agency One ") && sentence.ends_with('.'), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The desk of whoever signed in.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::{audit, shelves};
+use crate::accounts::Role;
+use crate::audit::{Filter, Kind};
+use crate::catalog::RepoPath;
+use crate::entitlements::State as GrantState;
+use crate::web::AppState;
+use crate::web::admin;
+use crate::web::error::WebError;
+use crate::web::guard::SignedIn;
+use crate::web::page::html;
+use crate::web::views::admin::grants::GrantState as ViewState;
+use crate::web::views::desks::{AdministratorDesk, AuditorDesk, Figure, RecentFile, ReviewerDesk};
+use crate::web::views::links;
+use crate::web::views::shell::{Notice, Place, Tone};
+
+pub(super) async fn desk(who: SignedIn, State(portal): State<AppState>) -> Result<Response, WebError> {
+    match who.principal.role() {
+        Role::Reviewer => reviewer(&who, &portal).await,
+        Role::Auditor => auditor(&who, &portal).await,
+        Role::Administrator => administrator(&who, &portal).await,
+    }
+}
+
+async fn reviewer(who: &SignedIn, portal: &AppState) -> Result<Response, WebError> {
+    let readable = portal.gate.readable(&who.principal).await?;
+    html(&ReviewerDesk {
+        shell: who.shell(portal, "Desk", Place::Desk).await?,
+        agreement: shelves::agreement(portal, who).await?,
+        products: readable.iter().map(shelves::card).collect(),
+        recent: recent(who, portal, &readable).await?,
+    })
+}
+
+/// Files this person opened and may read still. Their names were disclosed to the same person, and recorded, then.
+async fn recent(who: &SignedIn, portal: &AppState, readable: &[crate::access::Readable]) -> Result<Vec<RecentFile>, WebError> {
+    let filter = Filter { person: Some(who.principal.account().as_str().to_owned()), kind: Some(Kind::FileOpened), ..Filter::default() };
+    let mut recent: Vec<RecentFile> = Vec::new();
+    for entry in portal.log.list(&filter, 60).await?.entries {
+        // The filter finds people by parts of a name, too; another's reading is not this person's to see.
+        if entry.actor.is_none_or(|actor| actor.account != *who.principal.account()) {
+            continue;
+        }
+        let Some(place) = entry.place else { continue };
+        let (Some(version), Some(path)) = (place.version, place.path.filter(|path| path.hex.is_none())) else { continue };
+        let Ok(at) = RepoPath::parse(path.text.as_bytes()) else { continue };
+        let open = readable
+            .iter()
+            .filter(|one| one.product.name == place.product)
+            .any(|one| one.versions.iter().any(|v| v.version.name == version && v.scopes.iter().any(|scope| scope.reads(&at))));
+        let href = links::file(&place.product, &version, at.bytes());
+        if open && recent.len() < 12 && !recent.iter().any(|file| file.href == href) {
+            recent.push(RecentFile { path: path.text, href, product: place.product, version, at: entry.at.micros() });
+        }
+    }
+    Ok(recent)
+}
+
+async fn auditor(who: &SignedIn, portal: &AppState) -> Result<Response, WebError> {
+    // The desk shows entries, so looking at it is recorded as looking at the log is.
+    portal.log.append(audit::viewed(who).fact("page", "desk"), &who.visit.context).await?;
+    let day = portal.clock.now().minus(Duration::from_secs(86_400));
+    let since = |kind| Filter { kind: Some(kind), from: Some(day), ..Filter::default() };
+    let mut figures = Vec::new();
+    for (kind, words) in [
+        (Kind::FileOpened, "files opened in the last day"),
+        (Kind::Searched, "searches in the last day"),
+        (Kind::AccessDenied, "refusals in the last day"),
+        (Kind::SessionOpened, "sign-ins in the last day"),
+    ] {
+        let number = portal.log.count(&since(kind)).await?;
+        let href = links::query("/audit", &[("kind", kind.as_str()), ("from", &day.date())]);
+        figures.push(Figure { number, words: words.to_owned(), href });
+    }
+    let refusals = portal.log.list(&Filter { kind: Some(Kind::AccessDenied), ..Filter::default() }, 6).await?;
+    let latest = portal.log.list(&Filter::default(), 10).await?;
+    html(&AuditorDesk {
+        shell: who.shell(portal, "Desk", Place::Desk).await?,
+        checkpoint: audit::checkpoint_view(portal).await?,
+        figures,
+        refusals: refusals.entries.iter().map(audit::row).collect(),
+        latest: latest.entries.iter().map(audit::row).collect(),
+    })
+}
+
+async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, WebError> {
+    let now = portal.clock.now();
+    let lines = portal.entitlements.list().await?;
+    let me = who.principal.account();
+    let rows = |keep: &dyn Fn(&crate::entitlements::Line) -> bool| -> Vec<_> {
+        lines.iter().filter(|line| keep(line)).map(|line| admin::grant_row(line, now)).collect()
+    };
+    let proposed = |line: &crate::entitlements::Line| line.entitlement.state == GrantState::Proposed;
+    let in_force = |line: &crate::entitlements::Line| admin::state_of(line, now) == ViewState::InForce;
+    let soon = now.plus(Duration::from_secs(30 * 86_400));
+    let products = portal.catalog.products().await?;
+    let mut alarms = Vec::new();
+    for product in &products {
+        let href = format!("/admin/products/{}", product.name);
+        if let Some(problem) = &product.problem {
+            let text = format!("{} could not be synchronised: {problem}", product.title);
+            alarms.push(Notice::new(Tone::Danger, text).link("Look at it", &href));
+        }
+        let moved = portal.catalog.versions(&product.id).await?.iter().filter(|version| version.moved_to.is_some()).count();
+        if moved > 0 {
+            let text =
+                format!("{} of {} moved at their origin after they were published.", super::search::versions_words(moved), product.title);
+            alarms.push(Notice::new(Tone::Look, text).link("Look at them", href));
+        }
+    }
+    let count = |n: usize, (one, many): (&str, &str), href: &str| Figure {
+        number: n as u64,
+        words: if n == 1 { one } else { many }.to_owned(),
+        href: href.to_owned(),
+    };
+    html(&AdministratorDesk {
+        shell: who.shell(portal, "Desk", Place::Desk).await?,
+        alarms,
+        awaiting_me: rows(&|line| proposed(line) && line.entitlement.proposed.by != *me),
+        awaiting_others: rows(&|line| proposed(line) && line.entitlement.proposed.by == *me),
+        ending_soon: rows(&|line| in_force(line) && line.entitlement.window.until < soon),
+        figures: vec![
+            count(
+                lines.iter().filter(|line| in_force(line)).count(),
+                ("grant in force", "grants in force"),
+                "/admin/grants?state=in-force",
+            ),
+            count(portal.entitlements.agencies().await?.len(), ("agency", "agencies"), "/admin/agencies"),
+            count(portal.accounts.list().await?.len(), ("person", "people"), "/admin/people"),
+            count(products.len(), ("product", "products"), "/admin/products"),
+        ],
+    })
+}

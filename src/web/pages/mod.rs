@@ -1,0 +1,54 @@
+//! Pages of reviewers, auditors, verifiers and operators, and those of everyone.
+
+mod audit;
+mod desk;
+mod everyone;
+mod export;
+mod operators;
+mod place;
+mod reading;
+mod search;
+mod shelves;
+mod transparency;
+
+use super::error::WebError;
+use super::guard::{Anyone, Auditing, Public, Reader, SignedIn, Verifying};
+use super::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .get::<Public, _, _>("/static/{*name}", operators::static_file)
+        .get::<Public, _, _>("/healthz", operators::alive)
+        .get::<Public, _, _>("/readyz", operators::ready)
+        .get::<Public, _, _>("/metrics", operators::metrics)
+        .get::<Anyone, _, _>("/sign-in", everyone::sign_in_form)
+        .post::<Anyone, _, _>("/sign-in", everyone::sign_in)
+        .get::<Public, _, _>("/transparency/checkpoint", transparency::checkpoint)
+        .get::<Public, _, _>("/transparency/key", transparency::key)
+        .get::<Public, _, _>("/transparency/tile/{*tile}", transparency::tile)
+        .get::<Verifying, _, _>("/transparency/tile/entries/{*bundle}", transparency::entries)
+        .get::<SignedIn, _, _>("/transparency/receipt/{index}", transparency::receipt)
+        .get::<SignedIn, _, _>("/", desk::desk)
+        .post::<SignedIn, _, _>("/sign-out", everyone::sign_out)
+        .get::<SignedIn, _, _>("/account", everyone::account)
+        .get::<SignedIn, _, _>("/reauthenticate", everyone::confirm_form)
+        .post::<SignedIn, _, _>("/reauthenticate", everyone::confirm)
+        .post::<SignedIn, _, _>("/account/sessions/end", everyone::end_session)
+        .get::<SignedIn, _, _>("/design", everyone::design)
+        .get::<Reader, _, _>("/p", shelves::products)
+        .get::<Reader, _, _>("/p/{product}", shelves::product)
+        .get::<Reader, _, _>("/p/{product}/{version}/tree", reading::tree)
+        .get::<Reader, _, _>("/p/{product}/{version}/tree/", reading::tree)
+        .get::<Reader, _, _>("/p/{product}/{version}/tree/{*path}", reading::tree)
+        .get::<Reader, _, _>("/p/{product}/{version}/file/{*path}", reading::file)
+        .get::<Reader, _, _>("/p/{product}/{version}/image/{*path}", reading::image)
+        .get::<Reader, _, _>("/search", search::search)
+        .get::<Auditing, _, _>("/audit", audit::list)
+        .get::<Auditing, _, _>("/audit/entries/{index}", audit::entry)
+        .get::<Auditing, _, _>("/audit/export", export::export)
+}
+
+/// Whatever no route is for.
+pub(super) async fn nothing(_: SignedIn) -> Result<(), WebError> {
+    Err(WebError::NotFound)
+}
