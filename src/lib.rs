@@ -22,3 +22,4 @@ pub mod search;
 // Hands.
 pub mod jobs;
 pub mod web;
+pub mod cli;
