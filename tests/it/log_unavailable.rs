@@ -1,0 +1,140 @@
+//! Promise 1 when nothing can be written: 503 and no source, and everything goes on by itself when it can be again.
+
+use std::time::Duration;
+
+use lectern::audit::Health;
+use sqlx::Executor;
+
+use crate::harness::library::{LOGO, MAIN, SEED, SUBMODULE};
+use crate::harness::{Backend, Portal, canaries_in, on_both};
+
+on_both! {
+    no_entry_no_source
+    what_cannot_be_recorded_is_not_done
+}
+
+/// What a full database cannot take any more.
+const TABLES: [&str; 3] = ["log_entries", "log_head", "entitlements"];
+
+/// Makes every further write fail, as a full disk does: whichever connection it comes from.
+async fn fill(portal: &Portal) {
+    let pool = portal.rooms.database.pool();
+    if portal.backend == Backend::Postgres {
+        let raise =
+            "CREATE FUNCTION no_room() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'no space left on device'; END $$ LANGUAGE plpgsql";
+        pool.execute(raise).await.unwrap();
+    }
+    for table in TABLES {
+        for change in ["INSERT", "UPDATE"] {
+            let head = format!("CREATE TRIGGER no_room_{table}_{change} BEFORE {change} ON {table} FOR EACH ROW");
+            let text = match portal.backend {
+                Backend::Sqlite => format!("{head} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"),
+                Backend::Postgres => format!("{head} EXECUTE FUNCTION no_room()"),
+            };
+            pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+        }
+    }
+}
+
+async fn make_room(portal: &Portal) {
+    let pool = portal.rooms.database.pool();
+    if portal.backend == Backend::Postgres {
+        pool.execute("DROP FUNCTION no_room() CASCADE").await.unwrap();
+        return;
+    }
+    for table in TABLES {
+        for change in ["INSERT", "UPDATE"] {
+            pool.execute(sqlx::AssertSqlSafe(format!("DROP TRIGGER no_room_{table}_{change}"))).await.unwrap();
+        }
+    }
+}
+
+/// The log tries again by itself; how soon is not what is tested.
+async fn until_open(portal: &Portal) {
+    for _ in 0..1_200 {
+        if portal.rooms.log.health() == Health::Open {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the log did not open again: {:?}", portal.rooms.log.health());
+}
+
+async fn no_entry_no_source(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let reader = portal.reader().await;
+    let auditor = portal.sign_in(&portal.auditor).await;
+    reader.get(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(200);
+    let size = portal.rooms.log.size().await.unwrap();
+    let checkpoint = reader.get("/transparency/checkpoint").await.is(200).text();
+    assert!(!checkpoint.is_empty());
+    fill(&portal).await;
+    reader.get_json(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(503);
+
+    let mut pages = vec!["/search?q=strcpy".to_owned(), "/search?q=CANARY".to_owned()];
+    pages.extend(["", "src", "secret"].map(|path| format!("/p/gateway/v2.0/tree/{path}")));
+    pages.extend([MAIN, SEED, LOGO, SUBMODULE, "README.md"].map(|path| format!("/p/gateway/v2.0/file/{path}")));
+    pages.push(format!("/p/gateway/v2.0/image/{LOGO}"));
+    // A refusal, too, is answered only when it is recorded.
+    pages.push("/p/gateway/v2.0/file/never/there.c".to_owned());
+    pages.push("/p/no-such-product".to_owned());
+    pages.push("/audit/export".to_owned());
+    for page in &pages {
+        let html = reader.get(page).await.is(503);
+        let json = reader.get_json(page).await.is(503);
+        assert_eq!(json.json()["error"]["code"], "unrecordable", "{page}");
+        assert!(canaries_in(&html.body).is_empty() && canaries_in(&json.body).is_empty(), "{page}");
+        for hidden in ["socket_open.c", "hsm_seed", "return"] {
+            assert!(page.contains(hidden) || !html.text().contains(hidden), "{hidden} shows at {page}");
+        }
+    }
+    auditor.get("/audit").await.is(503);
+
+    // What needs no entry stays alive, and says how things are.
+    let stranger = portal.stranger();
+    stranger.get("/sign-in").await.is(200);
+    stranger.get("/healthz").await.is(200);
+    stranger.get("/readyz").await.is(503);
+    stranger.get("/transparency/key").await.is(200);
+    assert!(stranger.get("/metrics").await.is(200).text().contains("lectern_log_open 0"));
+
+    make_room(&portal).await;
+    until_open(&portal).await;
+    for page in &pages[..pages.len() - 3] {
+        reader.get(page).await.is(200);
+    }
+    reader.get("/p/no-such-product").await.is(404);
+    auditor.get("/audit").await.is(200);
+    stranger.get("/readyz").await.is(200);
+    let again = reader.get_json(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(200).json();
+    assert!(again["receipt"]["index"].as_u64().unwrap() >= size);
+}
+
+async fn what_cannot_be_recorded_is_not_done(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let reader = portal.reader().await;
+    let agency = portal.agency().await;
+    let grant = portal.propose(&agency, &crate::harness::Grant::of("ledger")).await;
+    let administrator = portal.sign_in(&portal.administrators[1]).await;
+    let csrf = administrator.csrf().await;
+    let person = portal.unnamed(&agency).await;
+    fill(&portal).await;
+    reader.get_json(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(503);
+
+    let answer = administrator.post_with(&format!("/admin/grants/{grant}/approve"), &csrf, &[]).await;
+    assert!(answer.status.is_server_error(), "{}", answer.status);
+    let mut stranger = portal.stranger();
+    let answer = stranger.sign_in(&person).await;
+    assert!(answer.status.is_server_error(), "{}", answer.status);
+    stranger.get("/").await.is(303);
+
+    make_room(&portal).await;
+    until_open(&portal).await;
+    let lines = portal.rooms.entitlements.list().await.unwrap();
+    let line = lines.iter().find(|line| line.entitlement.id == grant).unwrap();
+    assert_eq!(line.entitlement.state, lectern::entitlements::State::Proposed);
+    administrator.post_with(&format!("/admin/grants/{grant}/approve"), &csrf, &[]).await.is(303);
+    let mut stranger = portal.stranger();
+    stranger.sign_in(&person).await.is(303);
+    stranger.get("/").await.is(200);
+}

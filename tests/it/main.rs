@@ -1,0 +1,37 @@
+//! The portal from outside: through HTTP and the command line.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test ends where something is not as it should be"
+)]
+
+/// The portal in process, the library with its canaries, and what is checked when a test is over.
+mod harness;
+
+/// Who imports whom, and what stands where: read from the source itself.
+mod architecture;
+/// The log as auditors, readers and third parties meet it.
+mod audit;
+/// The check at the end of each test finds what it is for.
+mod canaries;
+/// `lectern demo` and the commands about the log, as their users meet them.
+mod demo;
+/// A disk that fills up under the real program.
+mod disk_full;
+/// Nobody acts alone, and access lapses by itself.
+mod grants;
+/// A portal that is killed while people read.
+mod kill;
+/// A log that cannot be written: 503, no source, and no repair.
+mod log_unavailable;
+/// Products, directories and files as a reviewer sees them, and the JSON that programs get.
+mod reading;
+/// The table of routes: who may go where, and how everybody else is turned away.
+mod routes;
+/// Search over HTTP, held against a plain scan of the same files.
+mod search;
+/// Who somebody is: passwords, sessions, forms.
+mod sign_in;
+/// What one may not read does not exist: the same answer as for what was never there, and an entry.
+mod unentitled;

@@ -1,0 +1,198 @@
+//! Who may go where. A route that is added shows here; one that is public needs a reason.
+
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use lectern::audit::{Filter, Outcome};
+use lectern::web::Route;
+
+use crate::harness::client::{Client, ORIGIN, form};
+use crate::harness::library::MAIN;
+use crate::harness::{Backend, Grant, Portal, on_both};
+
+on_both! {
+    anonymous_is_turned_away_and_changes_nothing
+    each_role_keeps_to_its_own_pages
+    other_methods_are_answered_like_pages_that_are_not_there
+}
+
+/// What anybody may ask for. This list only shrinks.
+const OPEN: [&str; 9] = [
+    "GET /healthz",
+    "GET /metrics",
+    "GET /readyz",
+    "GET /sign-in",
+    "GET /static/{*name}",
+    "GET /transparency/checkpoint",
+    "GET /transparency/key",
+    "GET /transparency/tile/{*tile}",
+    "POST /sign-in",
+];
+
+fn is_open(route: &Route) -> bool {
+    ["public", "anyone"].contains(&route.guard)
+}
+
+/// An address of the route, of things that are there as far as possible.
+fn address(route: &Route) -> String {
+    let path = route.path.replace("{product}", "gateway").replace("{version}", "v2.0").replace("{*path}", MAIN);
+    path.replace("{index}", "0").replace("{id}", "x").replace("{name}", "gateway").replace("{*bundle}", "000.p/1")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_of_routes() {
+    let portal = Portal::bare(Backend::Sqlite).await;
+    let mut table: Vec<String> =
+        portal.routes.iter().map(|route| format!("{:<4} {:<44} {}", route.method, route.path, route.guard)).collect();
+    table.sort();
+    insta::assert_snapshot!(table.join("\n"), @r"
+    GET  /                                            signed in
+    GET  /account                                     signed in
+    GET  /admin/agencies                              administrator
+    GET  /admin/agencies/new                          administrator
+    GET  /admin/agencies/{id}                         administrator
+    GET  /admin/agreements/new                        administrator
+    GET  /admin/agreements/{id}                       administrator
+    GET  /admin/grants                                administrator
+    GET  /admin/grants/new                            administrator
+    GET  /admin/grants/{id}                           administrator
+    GET  /admin/people                                administrator
+    GET  /admin/people/new                            administrator
+    GET  /admin/people/{id}                           administrator
+    GET  /admin/products                              administrator
+    GET  /admin/products/new                          administrator
+    GET  /admin/products/{name}                       administrator
+    GET  /audit                                       auditor
+    GET  /audit/entries/{index}                       auditor
+    GET  /audit/export                                auditor
+    GET  /design                                      signed in
+    GET  /healthz                                     public
+    GET  /metrics                                     public
+    GET  /p                                           reviewer
+    GET  /p/{product}                                 reviewer
+    GET  /p/{product}/{version}/file/{*path}          reviewer
+    GET  /p/{product}/{version}/image/{*path}         reviewer
+    GET  /p/{product}/{version}/tree                  reviewer
+    GET  /p/{product}/{version}/tree/                 reviewer
+    GET  /p/{product}/{version}/tree/{*path}          reviewer
+    GET  /readyz                                      public
+    GET  /reauthenticate                              signed in
+    GET  /search                                      reviewer
+    GET  /sign-in                                     anyone
+    GET  /static/{*name}                              public
+    GET  /transparency/checkpoint                     public
+    GET  /transparency/key                            public
+    GET  /transparency/receipt/{index}                signed in
+    GET  /transparency/tile/entries/{*bundle}         auditor or verifier's token
+    GET  /transparency/tile/{*tile}                   public
+    POST /account/sessions/end                        signed in
+    POST /admin/agencies/new                          administrator
+    POST /admin/agreements/new                        administrator
+    POST /admin/agreements/{id}/end                   administrator
+    POST /admin/agreements/{id}/people                administrator
+    POST /admin/grants/new                            administrator
+    POST /admin/grants/{id}/approve                   administrator
+    POST /admin/grants/{id}/refuse                    administrator
+    POST /admin/grants/{id}/revoke                    administrator
+    POST /admin/people/new                            administrator
+    POST /admin/people/{id}/disable                   administrator
+    POST /admin/products/new                          administrator
+    POST /admin/products/{name}/sync                  administrator
+    POST /reauthenticate                              signed in
+    POST /sign-in                                     anyone
+    POST /sign-out                                    signed in
+    ");
+    let open: BTreeSet<String> = portal.routes.iter().filter(|r| is_open(r)).map(|r| format!("{} {}", r.method, r.path)).collect();
+    assert_eq!(open, OPEN.iter().map(ToString::to_string).collect());
+    let guards: BTreeSet<&str> = portal.routes.iter().map(|route| route.guard).collect();
+    let known = ["administrator", "anyone", "auditor", "auditor or verifier's token", "public", "reviewer", "signed in"];
+    assert_eq!(guards, known.into());
+}
+
+async fn anonymous_is_turned_away_and_changes_nothing(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let stranger = portal.stranger();
+    let csrf = stranger.csrf().await;
+    let size = portal.rooms.log.size().await.unwrap();
+    for route in portal.routes.iter().filter(|route| !is_open(route)) {
+        let address = address(route);
+        if route.method == "GET" {
+            let answer = stranger.get(&address).await.is(303);
+            assert!(answer.location().starts_with("/sign-in"), "{address}: {}", answer.location());
+            assert!(answer.body.is_empty());
+            let answer = stranger.get_json(&address).await.is(401);
+            assert_eq!(answer.json()["error"]["code"], "unauthenticated");
+            continue;
+        }
+        for csrf in [csrf.as_str(), "", "x"] {
+            for accept in ["text/html", "application/json"] {
+                let fields = form(&[("csrf", csrf), ("reason", "x"), ("password", "x"), ("name", "x")]);
+                let headers = [("origin", ORIGIN), ("accept", accept)];
+                let answer = stranger.send(Client::request(Method::POST, &address, Some(fields), &headers)).await;
+                assert!([401, 403].contains(&answer.status.as_u16()), "{address}: {}", answer.status);
+            }
+        }
+    }
+    for odd in ["/no/such/page", "/p/gateway/v2.0/blame/x", "/admin"] {
+        assert!(stranger.get(odd).await.is(303).location().starts_with("/sign-in"), "{odd}");
+    }
+    assert_eq!(portal.rooms.log.size().await.unwrap(), size, "a stranger wrote an entry");
+}
+
+async fn each_role_keeps_to_its_own_pages(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let reviewer = portal.reviewer(&[Grant::of("gateway"), Grant::of("ledger")]).await;
+    for person in [&reviewer, &portal.auditor, &portal.administrators[0]] {
+        let client = portal.sign_in(person).await;
+        let role = person.role.as_str();
+        let (html, json) = (client.get("/no/such/page").await.is(404), client.get_json("/no/such/page").await.is(404));
+        let csrf = client.csrf().await;
+        for route in &portal.routes {
+            let theirs = route.guard == role || (role == "auditor" && route.guard == "auditor or verifier's token");
+            if is_open(route) || route.guard == "signed in" || theirs {
+                continue;
+            }
+            let address = address(route);
+            let before = portal.refusals(&person.id).await.len();
+            let asked = if route.method == "GET" {
+                assert_eq!(client.get_json(&address).await.essence(), json.essence(), "{role} at {address}");
+                assert_eq!(client.get(&address).await.essence(), html.essence(), "{role} at {address}");
+                2
+            } else {
+                let answer = client.post_with(&address, &csrf, &[("reason", "because"), ("name", "x")]).await;
+                assert_eq!(answer.essence(), html.essence(), "{role} at {address}");
+                1
+            };
+            let refusals = portal.refusals(&person.id).await;
+            assert_eq!(refusals.len(), before + asked, "{role} at {address}");
+            let entry = refusals.last().unwrap();
+            assert_eq!(entry.outcome, Outcome::Denied);
+            assert_eq!(entry.facts["page"], address.as_str());
+            assert_eq!(entry.actor.as_ref().unwrap().role, role);
+        }
+    }
+    let grants = portal.rooms.entitlements.list().await.unwrap();
+    assert_eq!(grants.len(), 2, "a form that was refused changed something");
+}
+
+async fn other_methods_are_answered_like_pages_that_are_not_there(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let reader = portal.reader().await;
+    let missing = reader.get("/no/such/page").await.is(404);
+    for (method, address) in [
+        (Method::DELETE, format!("/p/gateway/v2.0/file/{MAIN}")),
+        (Method::PUT, "/p".to_owned()),
+        (Method::PATCH, "/".to_owned()),
+        (Method::OPTIONS, "/search".to_owned()),
+        (Method::GET, "/sign-out".to_owned()),
+    ] {
+        let answer = reader.send(Client::request(method.clone(), &address, None, &[("accept", "text/html")])).await;
+        let mut headers = answer.clone();
+        headers.headers.remove("allow");
+        assert_eq!(headers.essence(), missing.essence(), "{method} {address}");
+    }
+    let opened = portal
+        .entries(Filter { product: Some("gateway".to_owned()), kind: Some(lectern::audit::Kind::FileOpened), ..Filter::default() })
+        .await;
+    assert!(opened.is_empty());
+}
