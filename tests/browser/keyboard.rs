@@ -1,0 +1,127 @@
+//! Everything without a mouse: Tab, Enter and the single keys.
+
+use serde_json::json;
+
+use crate::browser::{Browser, ENTER, ESCAPE, TAB};
+use crate::portal::Portal;
+
+/// More presses of Tab than any page has stops.
+const STOPS: usize = 200;
+
+#[test]
+fn reads_without_a_mouse() {
+    let portal = Portal::open();
+    let Some(browser) = Browser::open(&portal) else { return };
+
+    browser.go("/sign-in");
+    browser.until("the cursor in the first field", || focused(&browser, "#email"));
+    browser.type_words(&portal.first_reviewer.email);
+    browser.press(&[TAB]);
+    browser.type_words(&portal.first_reviewer.password);
+    browser.press(&[ENTER]);
+    browser.read("h1", "Your desk");
+
+    // The first stop of a page leads past its head.
+    browser.press(&[TAB]);
+    assert!(focused(&browser, "a.skip"), "the first stop is the way past the head");
+    browser.press(&[ENTER]);
+    browser.arrive_at("/#main");
+
+    tab_to(&browser, ".product .title a");
+    visible_focus(&browser);
+    browser.press(&[ENTER]);
+    browser.arrive_at("/p/lantern");
+    tab_to(&browser, "main a[href='/p/lantern/v1.1/tree/']");
+    browser.press(&[ENTER]);
+    browser.arrive_at("/p/lantern/v1.1/tree/");
+    tab_to(&browser, ".listing a[href$='/tree/boot']");
+    browser.press(&[ENTER]);
+    browser.until("the directory", || browser.place().contains("/tree/boot"));
+    tab_to(&browser, ".listing a[href$='/file/boot/start.c']");
+    browser.press(&[ENTER]);
+    browser.arrive_at("/p/lantern/v1.1/file/boot/start.c");
+    // The source can be reached, and so scrolled, by Tab, there and back.
+    tab_to(&browser, "#source");
+    visible_focus(&browser);
+    browser.shift_tab();
+    assert!(!focused(&browser, "#source"), "Tab leads back out of the source");
+
+    the_single_keys(&browser);
+
+    // The version menu opens by Enter, closes by Escape, and the focus is back where it was.
+    browser.go("/p/lantern/v1.1/file/boot/start.c");
+    tab_to(&browser, "details.picker summary");
+    browser.press(&[ENTER]);
+    browser.until("the menu", || browser.count("details.picker[open]") == 1);
+    browser.inspect();
+    browser.press(&[ESCAPE]);
+    browser.until("the menu closed", || browser.count("details.picker[open]") == 0);
+    assert!(focused(&browser, "details.picker summary"), "the focus is back at the menu's button");
+
+    tab_to(&browser, ".who button");
+    browser.press(&[ENTER]);
+    browser.arrive("Signed out");
+}
+
+fn the_single_keys(browser: &Browser) {
+    let place = "/p/lantern/v1.1/file/boot/start.c";
+    browser.go(place);
+    browser.press(&["?"]);
+    browser.read("dialog[open] h2", "Keys");
+    browser.inspect();
+    browser.press(&[ESCAPE]);
+    browser.until("the keys closed", || browser.count("dialog") == 0);
+    browser.press(&["l"]);
+    browser.read("dialog[open] h2", "Go to line");
+    browser.inspect();
+    browser.type_words("4-6");
+    browser.press(&[ENTER]);
+    browser.arrive_at(&format!("{place}#L4-L6"));
+    browser.until("the lines", || browser.count("#source .on") == 3);
+    browser.press(&["/"]);
+    browser.until("the cursor in the search box", || focused(browser, ".find input"));
+    // Keys typed into a field are words.
+    browser.type_words("wick l?");
+    assert_eq!(browser.count("dialog"), 0, "no key acts while one types");
+    browser.press(&[ENTER]);
+    browser.until("the results", || browser.place().starts_with("/search?q=wick"));
+    // They can be switched off, and stay off.
+    browser.go("/account");
+    browser.click("[data-keys-setting] input[data-keys]");
+    browser.go(place);
+    browser.press(&["?", "l", "/"]);
+    assert_eq!(browser.count("dialog"), 0, "the keys are off");
+    assert!(!focused(browser, ".find input"), "the keys are off");
+    browser.go("/account");
+    browser.click("[data-keys-setting] input[data-keys]");
+    browser.go(place);
+    browser.press(&["?"]);
+    browser.read("dialog[open] h2", "Keys");
+}
+
+fn focused(browser: &Browser, css: &str) -> bool {
+    browser.script("return document.activeElement.matches(arguments[0])", &[json!(css)]) == json!(true)
+}
+
+#[track_caller]
+fn tab_to(browser: &Browser, css: &str) {
+    browser.until(css, || browser.count(css) > 0);
+    for _ in 0..STOPS {
+        if focused(browser, css) {
+            return;
+        }
+        browser.press(&[TAB]);
+    }
+    panic!("{css} cannot be reached by Tab at {}", browser.place());
+}
+
+/// What has the focus shows it, within what can be seen.
+#[track_caller]
+fn visible_focus(browser: &Browser) {
+    let seen = browser.script(
+        "const style = getComputedStyle(document.activeElement); const box = document.activeElement.getBoundingClientRect();
+         return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && box.bottom > 0 && box.top < innerHeight;",
+        &[],
+    );
+    assert_eq!(seen, json!(true), "the focus cannot be seen at {}", browser.place());
+}

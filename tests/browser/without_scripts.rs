@@ -1,0 +1,54 @@
+//! The same house with JavaScript switched off: nothing is lost but speed and keys.
+
+use crate::browser::{Browser, Scripts};
+use crate::portal::Portal;
+
+#[test]
+fn everything_works_without_scripts() {
+    let portal = Portal::open();
+    let Some(browser) = Browser::open_with(&portal, Scripts::Off) else { return };
+    browser.sign_in(&portal.first_reviewer);
+    assert_eq!(browser.count("html.keys-on"), 0, "no script ran");
+    browser.follow("lantern");
+    browser.arrive_at("/p/lantern");
+    browser.follow("v1.1");
+    browser.arrive_at("/p/lantern/v1.1/tree/");
+    browser.follow("lights a lamp");
+    browser.arrive_at("/p/lantern/v1.1/file/boot/start.c");
+    browser.read("#source", "lantern_canary");
+    assert_eq!(browser.count("html.lines-on"), 0, "no script ran");
+    // A line's number is a link to it, and the line it leads to is lit.
+    browser.click("#L4 > a");
+    browser.arrive_at("/p/lantern/v1.1/file/boot/start.c#L4");
+    assert_eq!(browser.count("#L4:target"), 1);
+    // Menus and drawers open without scripts.
+    browser.click("details.picker summary");
+    browser.follow("v1.0");
+    browser.until("the other version", || browser.place().starts_with("/p/lantern/v1.0/file/boot/start.c"));
+    browser.screen(390, 900);
+    browser.push("Files");
+    browser.until("the drawer", || browser.count("#files:popover-open") == 1);
+    browser.click("#files a[href$='/boot/table.h']");
+    browser.arrive_at("/p/lantern/v1.0/file/boot/table.h");
+    browser.screen(1440, 900);
+    browser.fill(".find input", "lantern_canary");
+    browser.press(&[crate::browser::ENTER]);
+    browser.read(".hits h2", "boot/start.c");
+    browser.go("/");
+    browser.sign_out();
+
+    browser.sign_in(&portal.auditor);
+    browser.go("/audit?path=boot%2Fstart.c");
+    browser.read(".entries", "boot/start.c");
+    browser.click(".entries td a");
+    browser.read(".climb", "Root");
+    browser.sign_out();
+
+    browser.sign_in(&portal.first_administrator);
+    browser.go("/admin/grants");
+    browser.click("main table a[href^='/admin/grants/']");
+    browser.push("Revoke");
+    browser.fill("#revoke-reason", "Tried without scripts");
+    browser.push("Revoke grant");
+    browser.read(".panel .state", "Revoked");
+}
