@@ -1,0 +1,450 @@
+//! How fast the portal answers, at 1, 8 and 64 readers, on SQLite and on PostgreSQL.
+//!
+//! `cargo bench --bench portal` measures the real router in this process: session, gate, log, vault, highlighting and template, but
+//! no network. Everything is made here, in a directory of its own: a repository, a portal, people and a grant.
+//!
+//! A bare loop of `fdatasync` on the same disk, run before each row of appends, says what the disk allows. `-- --help` names the options.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use clap::Parser;
+use http_body_util::BodyExt;
+use lectern::accounts::{Attempt, NewAccount, Password, Role, StepUp};
+use lectern::audit::{Actor, Context, Draft, Kind, Outcome, PathText, Place};
+use lectern::catalog::NewProduct;
+use lectern::cli::installation;
+use lectern::clock::SystemClock;
+use lectern::config::Config;
+use lectern::entitlements::{PathScope, Proposal, Window};
+use lectern::ids::{AccountId, AgencyId, Entropy, RequestId};
+use lectern::web::{self, Portal};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+use tower_sessions::Session;
+
+const READERS: [u64; 3] = [1, 8, 64];
+const FILES: u64 = 2_000;
+const DIRECTORIES: u64 = 40;
+
+/// How fast the portal answers
+#[derive(Parser)]
+struct Options {
+    /// A repository on this computer to measure on, in place of the one that is generated
+    #[arg(long, value_name = "NAME=PATH")]
+    product: Option<String>,
+    /// How long each row is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.5)]
+    seconds: f64,
+    /// Where to put everything: on the disk that is meant
+    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
+    dir: PathBuf,
+    /// What cargo adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(Options::parse()))
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let dir = fs::canonicalize(&options.dir)?;
+    let root = TempDir::with_prefix_in("lectern-bench-", &dir)?;
+    let (name, repository) = match options.product.as_deref().map(|given| given.split_once('=').context("--product wants NAME=PATH")) {
+        Some(given) => given.and_then(|(name, path)| Ok((name.to_owned(), fs::canonicalize(path).context(path.to_owned())?)))?,
+        None => ("generated".to_owned(), generate(&root.path().join("generated.git"))?),
+    };
+    let span = Duration::try_from_secs_f64(options.seconds)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    say(&format!("{name}, {cores} cores, files in {}, {:?} a row", root.path().display(), span))?;
+    measure_on("SQLite", &root.path().join("sqlite"), None, (&name, &repository), span).await?;
+    let Some(cluster) = Cluster::start(&dir)? else {
+        return say("\nPostgreSQL: not measured, its server programs (initdb) are not on this machine");
+    };
+    let socket = utf8_percent_encode(&cluster.dir.path().to_string_lossy(), NON_ALPHANUMERIC).to_string();
+    let url = format!("postgres://postgres@localhost/postgres?host={socket}");
+    measure_on("PostgreSQL", &root.path().join("postgresql"), Some(url), (&name, &repository), span).await
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+async fn measure_on(database: &str, data: &Path, url: Option<String>, product: (&str, &Path), span: Duration) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let site = Arc::new(Site::open(data, url, product).await?);
+    say(&format!("\n{database}, ready after {:.1} s\n", began.elapsed().as_secs_f64()))?;
+    say("| what | readers | a second | p50 ms | p99 ms | failed | of fdatasync |\n|---|--:|--:|--:|--:|--:|--:|")?;
+    for (what, paths) in &site.pages {
+        for readers in READERS {
+            let (at, paths) = (Arc::clone(&site), Arc::clone(paths));
+            let figures = measure(readers, span, move |n| {
+                let (at, path) = (Arc::clone(&at), paths.get(pick(n, paths.len())).cloned().unwrap_or_default());
+                async move { at.get(&path, false).await.is_ok() }
+            });
+            say(&format!("| {what} | {readers} | {} | |", figures.await?.1))?;
+        }
+    }
+    for readers in READERS {
+        let bare = fdatasync(data, span)?;
+        let at = Arc::clone(&site);
+        let figures = measure(readers, span, move |n| {
+            let at = Arc::clone(&at);
+            async move { at.portal.log.append(opened(n), &at.context()).await.is_ok() }
+        });
+        let (per_second, figures) = figures.await?;
+        say(&format!("| log append | {readers} | {figures} | {:.2} of {bare:.0} |", per_second / bare))?;
+    }
+    site.portal.log.close().await;
+    site.portal.database.close().await;
+    Ok(())
+}
+
+/// Has so many readers ask one thing after the other. `work` is given a different number each time, and says whether it succeeded.
+/// Gives how many did a second, and the columns of the table; times are in milliseconds.
+async fn measure<F, W>(readers: u64, span: Duration, work: F) -> anyhow::Result<(f64, String)>
+where
+    F: Fn(u64) -> W + Clone + Send + 'static,
+    W: Future<Output = bool> + Send,
+{
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..readers)
+        .map(|reader| {
+            let work = work.clone();
+            tokio::spawn(async move {
+                let (mut took, mut failed, mut n) = (Vec::new(), 0, reader << 32);
+                while began.elapsed() < span {
+                    let asked = Instant::now();
+                    if work(n).await {
+                        took.push(asked.elapsed());
+                    } else {
+                        failed += 1;
+                    }
+                    n += 1;
+                }
+                (took, failed)
+            })
+        })
+        .collect();
+    let (mut took, mut failed) = (Vec::new(), 0);
+    for task in tasks {
+        let (theirs, lost) = task.await?;
+        took.extend(theirs);
+        failed += lost;
+    }
+    let whole = began.elapsed().as_secs_f64();
+    took.sort_unstable();
+    let at = |percent: usize| took.get(took.len().saturating_sub(1) * percent / 100).map_or(f64::NAN, |one| one.as_secs_f64() * 1e3);
+    let per_second = f64::from(u32::try_from(took.len())?) / whole;
+    Ok((per_second, format!("{per_second:.0} | {:.2} | {:.2} | {failed}", at(50), at(99))))
+}
+
+/// How often a second the disk makes a 4 KiB write durable.
+fn fdatasync(dir: &Path, span: Duration) -> anyhow::Result<f64> {
+    let path = dir.join("fdatasync");
+    let mut file = File::create(&path)?;
+    let (began, mut count) = (Instant::now(), 0_u32);
+    while began.elapsed() < span.min(Duration::from_secs(1)) {
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        count += 1;
+    }
+    let per_second = f64::from(count) / began.elapsed().as_secs_f64();
+    fs::remove_file(path)?;
+    Ok(per_second)
+}
+
+/// A place in a list, spread evenly (splitmix64).
+fn pick(n: u64, among: usize) -> usize {
+    let mut z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    usize::try_from((z ^ (z >> 31)) >> 1).unwrap_or(0) % among.max(1)
+}
+
+/// An entry as large as that of a file opened.
+fn opened(n: u64) -> Draft {
+    Draft::new(Kind::FileOpened, Outcome::Permitted)
+        .by(Actor {
+            account: AccountId::known("acc_0123456789abcdef0123"),
+            agency: None,
+            role: "reviewer".to_owned(),
+            session: Some("0123456789abcdef".to_owned()),
+        })
+        .at(Place {
+            product: "generated".to_owned(),
+            version: Some("main".to_owned()),
+            commit: Some("0".repeat(40)),
+            path: Some(PathText::of(format!("module_{}/file_{n}.c", n % DIRECTORIES).as_bytes())),
+            blob: Some("1".repeat(40)),
+            lines: Some((1, 200)),
+        })
+        .person("First reviewer", "first.reviewer@one.example")
+        .fact("size", 5_000)
+}
+
+/// A portal with one product that one reviewer may read, and what there is to ask for.
+struct Site {
+    portal: Arc<Portal>,
+    router: Router,
+    cookie: String,
+    /// What is measured, and the addresses to ask for.
+    pages: Vec<(&'static str, Arc<Vec<String>>)>,
+}
+
+impl Site {
+    async fn open(data: &Path, url: Option<String>, (name, repository): (&str, &Path)) -> anyhow::Result<Self> {
+        fs::create_dir_all(data)?;
+        let file = data.join("lectern.toml");
+        let database = url.map(|url| format!("[database]\nurl = {url:?}\n")).unwrap_or_default();
+        fs::write(&file, format!("data = {:?}\n{database}", data.display().to_string()))?;
+        let entropy = Entropy::system().map_err(|cause| anyhow!("no random bytes: {cause}"))?;
+        let portal = installation::open(Config::load(&file)?, Arc::new(SystemClock), entropy).await?;
+        let (router, _) = web::router(&portal);
+        let mut site = Self { portal, router, cookie: String::new(), pages: Vec::new() };
+        let password = site.set_up(name, repository).await.context("setting up")?;
+        site.sign_in(&password).await.context("signing in")?;
+        site.survey(name).await.context("finding out what there is")?;
+        Ok(site)
+    }
+
+    fn context(&self) -> Context {
+        Context::internal(RequestId::random(&self.portal.entropy))
+    }
+
+    /// Product, people and grant, through the rooms. Gives the reviewer's password.
+    async fn set_up(&self, name: &str, repository: &Path) -> anyhow::Result<String> {
+        let portal = &self.portal;
+        let branch = git2::Repository::open(repository)?.head().ok().and_then(|head| Some(head.shorthand().ok()?.to_owned()));
+        let (tags, branches) = branch.map_or((vec!["*".to_owned()], Vec::new()), |branch| (Vec::new(), vec![branch]));
+        let new = NewProduct { name: name.to_owned(), title: name.to_owned(), source: repository.display().to_string(), tags, branches };
+        let product = portal.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &self.context()).await?;
+        let _ = portal.jobs.bring_up_to_date(&product, &(Arc::new(|_| {}) as _)).await?;
+
+        let entitlements = &portal.entitlements;
+        let agency = entitlements.add_agency("Agency One", "Atlantis", None, &self.context()).await?;
+        let now = portal.clock.now();
+        let term = Window { from: now, until: now.plus(Duration::from_secs(86_400)) };
+        let agreement = entitlements.sign_agreement(&agency.id, "BENCH", term, None, &self.context()).await?;
+        let (reviewer, password) = self.account("reviewer@one.example", Role::Reviewer, Some(agency.id)).await?;
+        entitlements.name_person(&agreement.id, &reviewer, None, &self.context()).await?;
+        let (first, second) = (self.administrator("first@vendor.example").await?, self.administrator("second@vendor.example").await?);
+        let proposal = Proposal {
+            agreement: agreement.id,
+            versions: vec!["*".to_owned()],
+            scope: PathScope::whole(),
+            window: term,
+            purpose: "Measuring".to_owned(),
+        };
+        let grant = entitlements.propose(proposal, &product, first.principal(), &self.context()).await?;
+        entitlements.approve(&grant, &second, &self.context()).await?;
+        Ok(password)
+    }
+
+    async fn account(&self, email: &str, role: Role, agency: Option<AgencyId>) -> anyhow::Result<(AccountId, String)> {
+        let password = Password::random(&self.portal.entropy);
+        let shown = password.reveal().to_owned();
+        let new = NewAccount { email: email.to_owned(), name: email.to_owned(), role, agency };
+        Ok((self.portal.accounts.create(new, password, None, &self.context()).await?, shown))
+    }
+
+    async fn administrator(&self, email: &str) -> anyhow::Result<StepUp> {
+        let accounts = &self.portal.accounts;
+        let (_, password) = self.account(email, Role::Administrator, None).await?;
+        let session = Session::new(None, Arc::new(accounts.sessions()), None);
+        let attempt = Attempt { email: email.to_owned(), password: Password::new(password), address: "here".to_owned() };
+        accounts.sign_in(attempt, &session, &self.context()).await?;
+        let principal = accounts.principal(&session).await?.context("no session")?;
+        accounts.stepped_up(&principal).context("no confirmation")
+    }
+
+    /// Over HTTP, as a browser does.
+    async fn sign_in(&mut self, password: &str) -> anyhow::Result<()> {
+        let (_, cookie, form) = self.send(Request::get("/sign-in").body(Body::empty())?).await?;
+        let csrf = form.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("no csrf")?;
+        let fields = format!("email=reviewer%40one.example&password={password}&csrf={csrf}");
+        let request = Request::post("/sign-in")
+            .header(header::HOST, "127.0.0.1:8420")
+            .header(header::ORIGIN, "http://127.0.0.1:8420")
+            .header(header::COOKIE, cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let (status, cookie, _) = self.send(request.body(fields.into())?).await?;
+        self.cookie = cookie;
+        if status == StatusCode::SEE_OTHER { Ok(()) } else { bail!("signing in was answered {status}") }
+    }
+
+    /// Directories, files, and words that stand in them, as a program learns them.
+    async fn survey(&mut self, name: &str) -> anyhow::Result<()> {
+        let version = self.json("/p").await?;
+        let version = version.pointer("/products/0/versions/0").and_then(Value::as_str).context("no version")?.to_owned();
+        let (mut directories, mut files, mut waiting) = (Vec::new(), Vec::new(), vec![String::new()]);
+        while let Some(directory) = waiting.pop().filter(|_| directories.len() < 400) {
+            let path = format!("/p/{name}/{version}/tree/{directory}");
+            let listed = self.json(&path).await?;
+            directories.push(path);
+            for entry in listed.get("entries").and_then(Value::as_array).into_iter().flatten() {
+                let word = |field| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+                // Names that are not UTF-8 are written out with a backslash.
+                let Some(part) = Some(word("name")).filter(|name| !name.contains('\\')) else { continue };
+                let slash = if directory.is_empty() { "" } else { "/" };
+                let inner = format!("{directory}{slash}{}", utf8_percent_encode(part, NON_ALPHANUMERIC));
+                match word("kind") {
+                    "tree" => waiting.push(inner),
+                    "blob" => files.push(format!("/p/{name}/{version}/file/{inner}")),
+                    _ => {}
+                }
+            }
+        }
+        let sample = (0..60).filter_map(|n| files.get(pick(n, files.len())));
+        let mut searches = Vec::new();
+        for file in sample {
+            let text = self.json(file).await?.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|w| w.len() > 5).collect();
+            let Some(word) = words.get(pick(text.len() as u64, words.len())) else { continue };
+            // One search in five is a regular expression.
+            let query = if searches.len() % 5 == 4 { format!("%2F{word}%5Cw*%20*%5C(%2F") } else { (*word).to_owned() };
+            searches.push(format!("/search?q={query}"));
+        }
+        if files.is_empty() || searches.is_empty() {
+            bail!("the product has no files with text");
+        }
+        // Fewer than the portal keeps.
+        let warm: Vec<String> = (0..50).filter_map(|n| files.get(pick(n + 1_000, files.len())).cloned()).collect();
+        for file in &warm {
+            self.get(file, false).await?;
+        }
+        let pages = [("file page, highlighted before", warm), ("file page", files), ("tree page", directories), ("search page", searches)];
+        self.pages = pages.into_iter().map(|(what, paths)| (what, Arc::new(paths))).collect();
+        Ok(())
+    }
+
+    async fn json(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.get(path, true).await?)?)
+    }
+
+    async fn get(&self, path: &str, json: bool) -> anyhow::Result<String> {
+        let accept = if json { "application/json" } else { "text/html" };
+        let request = Request::get(path).header(header::COOKIE, &self.cookie).header(header::ACCEPT, accept);
+        let (status, _, text) = self.send(request.body(Body::empty())?).await?;
+        if status == StatusCode::OK { Ok(text) } else { bail!("{path} was answered {status}") }
+    }
+
+    /// Status, cookie and text of the answer.
+    async fn send(&self, request: Request<Body>) -> anyhow::Result<(StatusCode, String, String)> {
+        let response = self.router.clone().oneshot(request).await?;
+        let cookie = response.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
+        let cookie = cookie.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok((status, cookie, String::from_utf8_lossy(&body).into_owned()))
+    }
+}
+
+/// A repository of files like those of a C program: 30 to 570 lines each, the same in every run.
+fn generate(path: &Path) -> anyhow::Result<PathBuf> {
+    const WORDS: [&str; 12] =
+        ["buffer", "session", "verify", "packet", "handle", "context", "offset", "length", "status", "cipher", "socket", "window"];
+    let word = |n| WORDS.get(pick(n, WORDS.len())).copied().unwrap_or_default();
+    let repository = git2::Repository::init_bare(path)?;
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    for n in 0..FILES {
+        let mut text = format!("/* {} {} */\n#include <string.h>\n", word(n), word(n + 7));
+        for f in 0..(4 + pick(n, 77)) as u64 {
+            let seed = n * 1_000 + f;
+            let (a, b) = (word(seed), word(seed + 500_000));
+            text.push_str(&format!(
+                "\nint {a}_{b}_{seed}(struct {a} *{a}, size_t {b})\n{{\n\tif (!{a} || {b} > {seed})\n\t\treturn -1;\n\treturn memcmp({a}->data, \"{b}\", {b});\n}}\n"
+            ));
+        }
+        update.upsert(format!("module_{}/{}_{n}.c", n % DIRECTORIES, word(n)), repository.blob(text.as_bytes())?, git2::FileMode::Blob);
+    }
+    let empty = repository.find_tree(repository.treebuilder(None)?.write()?)?;
+    let tree = repository.find_tree(update.create_updated(&repository, &empty)?)?;
+    let author = git2::Signature::new("Bench", "bench@vendor.example", &git2::Time::new(1_700_000_000, 0))?;
+    repository.commit(Some("refs/heads/main"), &author, &author, "Generated", &tree, &[])?;
+    repository.set_head("refs/heads/main")?;
+    Ok(path.to_owned())
+}
+
+/// A PostgreSQL server of our own, reached by a socket in its directory. It commits durably, as it does by default.
+struct Cluster {
+    programs: PathBuf,
+    dir: TempDir,
+    /// PostgreSQL refuses to run as root, so root has the account `postgres` run it.
+    account: Option<(u32, u32)>,
+}
+
+impl Cluster {
+    /// None when its programs are not on this machine.
+    fn start(dir: &Path) -> anyhow::Result<Option<Self>> {
+        let Some(programs) = programs() else { return Ok(None) };
+        let dir = TempDir::with_prefix_in("lectern-bench-pg-", dir)?;
+        let account = if fs::metadata("/proc/self")?.uid() == 0 { Some(postgres()?) } else { None };
+        if let Some((user, group)) = account {
+            chown(dir.path(), Some(user), Some(group))?;
+        }
+        let cluster = Self { programs, dir, account };
+        let options = format!("-c listen_addresses='' -k {}", cluster.dir.path().display());
+        cluster.call("initdb", &["-A", "trust", "-U", "postgres"])?;
+        cluster.call("pg_ctl", &["start", "-w", "-l", "log", "-o", &options])?;
+        Ok(Some(cluster))
+    }
+
+    fn call(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .args(arguments)
+            .args(["-D", "data"])
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit());
+        if let Some((user, group)) = self.account {
+            command.uid(user).gid(group);
+        }
+        let status = command.status().with_context(|| format!("{program} could not be started"))?;
+        if status.success() { Ok(()) } else { bail!("{program} failed: {status}") }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // What cannot be stopped any more has ended already.
+        let _ = self.call("pg_ctl", &["stop", "-w", "-m", "fast"]);
+    }
+}
+
+/// Where the newest server's programs are.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|one| Some((one.file_name().to_str()?.parse().ok()?, one.path().join("bin"))))
+        .filter(|(_, bin): &(u32, PathBuf)| bin.join("initdb").is_file())
+        .collect();
+    found.sort();
+    found.pop().map(|(_, bin)| bin)
+}
+
+/// Ids of the user and the group `postgres`.
+fn postgres() -> anyhow::Result<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd")?;
+    let line = users.lines().find(|line| line.starts_with("postgres:")).context("there is no account postgres to run PostgreSQL as")?;
+    let mut ids = line.split(':').skip(2).map(str::parse);
+    match (ids.next(), ids.next()) {
+        (Some(Ok(user)), Some(Ok(group))) => Ok((user, group)),
+        _ => bail!("the account postgres has no ids in /etc/passwd"),
+    }
+}
