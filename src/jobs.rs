@@ -2,25 +2,26 @@
 //!
 //! The only place that holds the [`MachineReader`].
 
+mod corpus;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use corpus::ProductCorpus;
 use tokio::sync::Notify;
 
 use crate::audit::Context;
 use crate::catalog::{Catalog, CatalogError, NewVersion, Product, Published, RepoPath, Signature, Unranked, Version};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Kind};
-use crate::highlight::language_of;
 use crate::ids::{Entropy, RequestId};
 use crate::mirrors::naming::{self, Wanted, newest_first};
 use crate::mirrors::{self, Credentials, FetchError, Fetched, Mirror, Ref, RefKind, SignatureKind, Source};
 use crate::queue::{Job, Queue, Task};
-use crate::search::{self, BlobId, Built, Corpus, CorpusError, Decoded, IndexWriter, Indexes, SearchError, VersionKey};
-use crate::source::text::{self, Content, Encoding};
-use crate::source::{MachineReader, ObjectId, Walker};
+use crate::search::{self, Built, IndexWriter, Indexes, SearchError, VersionKey};
+use crate::source::{MachineReader, ObjectId};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -372,46 +373,9 @@ fn build(
     let previous = indexes.reload(product).ok();
     let keys = versions.iter().map(|v| VersionKey { name: v.name.clone(), commit: v.commit.clone() }).collect();
     let walker = reader.walker(product).map_err(|cause| SearchError::Corpus(cause.into()))?;
-    let mut corpus = ProductCorpus { keys, walker };
+    let mut corpus = ProductCorpus::new(keys, walker);
     let writer = IndexWriter::begin(&indexes.directory_of(product), previous.as_deref())?;
     let built = writer.build(&mut corpus, &mut |progress| watch(Step::Index(progress)), stop)?;
     indexes.reload(product)?;
     Ok(built)
-}
-
-/// A product's mirror as the indexer wants it.
-struct ProductCorpus {
-    keys: Vec<VersionKey>,
-    walker: Walker,
-}
-
-impl Corpus for ProductCorpus {
-    fn versions(&self) -> Vec<VersionKey> {
-        self.keys.clone()
-    }
-
-    fn walk(&mut self, version: &VersionKey, visit: &mut dyn FnMut(&RepoPath, &BlobId, u64)) -> Result<(), CorpusError> {
-        let commit = ObjectId::parse(&version.commit).ok_or("a version without a commit")?;
-        self.walker.walk(commit, &mut |path, id, size| visit(path, &BlobId::from_bytes(*id.bytes()), size))?;
-        Ok(())
-    }
-
-    fn read(&mut self, blob: &BlobId, limit: u64) -> Result<Option<Vec<u8>>, CorpusError> {
-        let id = ObjectId::from_bytes(blob.bytes()).ok_or("a blob without an id")?;
-        let data = self.walker.read(id)?;
-        Ok(Some(data).filter(|data| data.len() as u64 <= limit))
-    }
-
-    fn decode(&self, path: &RepoPath, bytes: Vec<u8>) -> Decoded {
-        let (text, converted) = match text::decode(&bytes) {
-            // Bytes that are not UTF-8 stay findable as bytes.
-            Content::Text(text) if text.encoding() == Encoding::Utf8 && !text.byte_order_mark() => (Some(bytes), false),
-            Content::Text(text) => (Some(text.as_str().as_bytes().to_vec()), true),
-            Content::Image(_) | Content::Binary => (None, false),
-        };
-        let first = text.as_deref().unwrap_or_default().split(|&b| b == b'\n').next().unwrap_or_default();
-        let first = String::from_utf8_lossy(first.get(..first.len().min(200)).unwrap_or_default());
-        let language = language_of(&path.to_string(), &first).map(|language| language.name().to_owned());
-        Decoded { text, converted, language }
-    }
 }

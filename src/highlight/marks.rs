@@ -38,6 +38,21 @@ pub(super) fn mark(c: char, before: Option<char>, after: Option<char>) -> Option
     }
 }
 
+/// Whether a text has characters that change the order of their neighbours, or are not seen.
+pub fn hides(text: &str) -> bool {
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let after = rest.peek().copied();
+        let ends_line = c == '\n' || c == '\r';
+        if !ends_line && matches!(mark(c, before, after), Some(Mark::Order | Mark::Hidden)) {
+            return true;
+        }
+        before = Some(c);
+    }
+    false
+}
+
 /// Default-ignorable (Unicode 16, `Default_Ignorable_Code_Point`), a separator, or a noncharacter.
 pub(super) fn is_hidden(c: char) -> bool {
     matches!(c,

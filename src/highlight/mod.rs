@@ -28,6 +28,7 @@ use syntect::parsing::{SyntaxReference, SyntaxSet};
 pub use self::languages::{Language, language_named, language_of, languages};
 pub use self::links::{Target, heading_anchor, path_from};
 pub use self::markdown::MARKDOWN_LIMIT;
+pub use self::marks::hides;
 pub use self::notices::{Kind, Notice, Notices};
 pub use self::painter::Painter;
 

@@ -15,18 +15,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tantivy::Directory as _;
+use tantivy::directory::{MmapDirectory, OwnedBytes};
 
 use super::SearchError;
-use super::documents::{Body, Documents, IndexedVersion, decode_versions, encode_versions};
+use super::documents::{Document, Documents, IndexedVersion, decode_versions, encode_versions};
 
 /// Raised whenever an index written before could be misread.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const META: &str = "meta.json";
 const DOCUMENTS: &str = "documents";
@@ -55,9 +56,10 @@ pub(super) struct Tables {
     pub(super) contents: Contents,
 }
 
-/// The texts of documents.
+/// The texts of documents, mapped into memory: what is read is copied nowhere. Parts never change once written, and one that
+/// is removed stays readable to whoever has it open.
 pub(super) struct Contents {
-    parts: Vec<(File, u64)>,
+    parts: Vec<OwnedBytes>,
 }
 
 impl Contents {
@@ -65,18 +67,37 @@ impl Contents {
         self.parts.len()
     }
 
-    /// Replaces what is in `text` by the text of a document; by nothing when it has none.
-    pub(super) fn read(&self, body: &Body, text: &mut Vec<u8>) -> Result<(), SearchError> {
-        text.clear();
-        let Body::Text { part, offset, length, .. } = *body else { return Ok(()) };
-        let (file, _) = self
-            .parts
-            .get(part as usize)
-            .filter(|(_, whole)| offset.checked_add(length).is_some_and(|end| end <= *whole))
-            .ok_or_else(|| SearchError::damaged("a document lies outside of the contents"))?;
-        let length = usize::try_from(length).map_err(|_| SearchError::damaged("a document is too long to be read"))?;
-        text.resize(length, 0);
-        file.read_exact_at(text, offset).map_err(|e| SearchError::io("reading the contents", &e))
+    /// Opens the parts of a generation, which must be of these lengths.
+    fn open(directory: &Path, lengths: &[u64]) -> Result<Self, SearchError> {
+        let fail = |e: io::Error| SearchError::io("reading the contents", &e);
+        let mapped = MmapDirectory::open(directory).map_err(|_| SearchError::damaged("the contents are missing"))?;
+        let mut parts = Vec::new();
+        for (part, length) in lengths.iter().enumerate() {
+            let name = part_name(part);
+            if fs::metadata(directory.join(&name)).map_err(fail)?.len() != *length {
+                return Err(SearchError::damaged("the contents are not as long as they should be"));
+            }
+            let file = mapped.open_read(Path::new(&name)).map_err(|_| SearchError::damaged("the contents cannot be opened"))?;
+            parts.push(file.read_bytes().map_err(fail)?);
+        }
+        Ok(Self { parts })
+    }
+
+    /// The text of a document: nothing when it has none.
+    pub(super) fn text(&self, document: &Document) -> Result<&[u8], SearchError> {
+        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset, body.text))
+    }
+
+    /// The bytes of a document where its text is not just these: nothing otherwise.
+    pub(super) fn raw(&self, document: &Document) -> Result<&[u8], SearchError> {
+        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset.saturating_add(body.text), body.raw))
+    }
+
+    fn bytes(&self, part: u32, offset: u64, length: u64) -> Result<&[u8], SearchError> {
+        let end = offset.checked_add(length).and_then(|end| usize::try_from(end).ok());
+        let range = usize::try_from(offset).ok().zip(end).map(|(start, end)| start..end);
+        let bytes = self.parts.get(part as usize).zip(range).and_then(|(part, range)| part.as_slice().get(range));
+        bytes.ok_or_else(|| SearchError::damaged("a document lies outside of the contents"))
     }
 }
 
@@ -220,15 +241,7 @@ pub(super) fn read_tables(directory: &Path) -> Result<Tables, SearchError> {
         .ok_or_else(|| SearchError::damaged("the table of documents cannot be read"))?;
     let versions = decode_versions(&read_table(directory, VERSIONS, &meta.versions)?, documents.len())
         .ok_or_else(|| SearchError::damaged("the table of versions cannot be read"))?;
-    let mut parts = Vec::new();
-    for (part, length) in meta.contents.iter().enumerate() {
-        let file = File::open(directory.join(part_name(part))).map_err(fail)?;
-        if file.metadata().map_err(fail)?.len() != *length {
-            return Err(SearchError::damaged("the contents are not as long as they should be"));
-        }
-        parts.push((file, *length));
-    }
-    Ok(Tables { documents, versions, contents: Contents { parts } })
+    Ok(Tables { documents, versions, contents: Contents::open(directory, &meta.contents)? })
 }
 
 /// Takes the parts of another generation into this one, and tells their lengths.
@@ -236,7 +249,7 @@ pub(super) fn share_parts(from: &Path, to: &Path, contents: &Contents) -> Result
     for part in 0..contents.parts() {
         share(&from.join(part_name(part)), &to.join(part_name(part)))?;
     }
-    Ok(contents.parts.iter().map(|(_, length)| *length).collect())
+    Ok(contents.parts.iter().map(|part| part.len() as u64).collect())
 }
 
 /// Lets a file that never changes again appear in a second directory: as the same file where the file system can do so.

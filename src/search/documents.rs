@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use roaring::RoaringBitmap;
 
+use super::blocks::Blocks;
+use super::path_kind::PathKind;
+use super::query::Trait;
+use super::traits::Traits;
 use super::{BlobId, VersionKey};
 use crate::catalog::RepoPath;
 
@@ -19,23 +23,20 @@ pub(super) struct Document {
     /// Bytes of the blob itself.
     pub(super) size: u64,
     pub(super) language: Option<u16>,
-    pub(super) body: Body,
+    pub(super) traits: Traits,
+    /// `None`: it could not be read, and is known by its path alone.
+    pub(super) body: Option<Body>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    /// Where its text lies; `converted`: it is not the blob's own bytes, which were in another encoding.
-    Text { part: u32, offset: u64, length: u64, converted: bool },
-    /// Known by its path alone.
-    Binary,
-    /// Known by its path alone, since it could not be read.
-    Unread,
-}
-
-impl Document {
-    pub(super) fn is_binary(&self) -> bool {
-        self.body == Body::Binary
-    }
+/// Where the bytes of a document lie that are searched, in a part of the contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Body {
+    pub(super) part: u32,
+    pub(super) offset: u64,
+    /// Bytes of its text: the blob itself, or what it was decoded to, or the texts found in a binary.
+    pub(super) text: u64,
+    /// Bytes behind the text: those of the blob itself, where the text is not just these.
+    pub(super) raw: u64,
 }
 
 /// All documents, their paths in ascending order of bytes, and the names of their languages.
@@ -43,14 +44,14 @@ pub(super) struct Documents {
     all: Vec<Document>,
     paths: Vec<RepoPath>,
     languages: Vec<String>,
+    blocks: Blocks,
     /// The numbers of all documents by path, and where each path's begin.
     by_path: Vec<u32>,
     starts: Vec<u32>,
     /// What each path looks like, and its place in the order in which files are listed.
     kinds: Vec<PathKind>,
     ranks: Vec<u32>,
-    text: RoaringBitmap,
-    unread: RoaringBitmap,
+    traits: HashMap<Trait, RoaringBitmap>,
     /// Documents below a directory. Filled on demand: what lies where does not depend on who asks.
     below: Mutex<HashMap<RepoPath, Arc<RoaringBitmap>>>,
 }
@@ -59,8 +60,8 @@ pub(super) struct Documents {
 const MOST_DIRECTORIES: usize = 4096;
 
 impl Documents {
-    /// `paths` must be in ascending order, and every document's path must be one of them.
-    pub(super) fn new(documents: Vec<Document>, paths: Vec<RepoPath>, languages: Vec<String>) -> Self {
+    /// `paths` must be in ascending order, every document's path must be one of them, and `blocks` must be theirs.
+    pub(super) fn new(documents: Vec<Document>, paths: Vec<RepoPath>, languages: Vec<String>, blocks: Blocks) -> Self {
         let mut by_path: Vec<u32> = (0..).take(documents.len()).collect();
         let path_of = |n: &u32| documents.get(*n as usize).map_or(u32::MAX, |d| d.path);
         by_path.sort_by_key(|n| (path_of(n), *n));
@@ -76,11 +77,15 @@ impl Documents {
                 *slot = rank;
             }
         }
-        let those = |wanted: fn(&Body) -> bool| (0..).zip(&documents).filter(|(_, d)| wanted(&d.body)).map(|(n, _)| n).collect();
+        let is = |d: &Document, is: Trait| match is {
+            Trait::Kind(kind) => kinds.get(d.path as usize) == Some(&kind),
+            other => d.traits.has(other),
+        };
+        let those = |wanted: Trait| (0..).zip(&documents).filter(|(_, d)| is(d, wanted)).map(|(n, _)| n).collect();
         Self {
-            text: those(|body| matches!(body, Body::Text { .. })),
-            unread: those(|body| matches!(body, Body::Unread)),
+            traits: Trait::ALL.iter().map(|(_, wanted, _)| (*wanted, those(*wanted))).collect(),
             all: documents,
+            blocks,
             paths,
             languages,
             by_path,
@@ -121,14 +126,20 @@ impl Documents {
         rank.copied().unwrap_or(u32::MAX)
     }
 
-    /// Documents that have a text.
-    pub(super) fn text(&self) -> &RoaringBitmap {
-        &self.text
+    /// Documents that are so.
+    pub(super) fn that_are(&self, is: Trait) -> RoaringBitmap {
+        self.traits.get(&is).cloned().unwrap_or_default()
     }
 
-    /// Documents that could not be read.
-    pub(super) fn unread(&self) -> &RoaringBitmap {
-        &self.unread
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// The documents that these blocks belong to.
+    pub(super) fn with_blocks(&self, blocks: &RoaringBitmap) -> RoaringBitmap {
+        let mut documents: Vec<u32> = blocks.iter().filter_map(|block| self.blocks.document(block)).collect();
+        documents.dedup();
+        documents.into_iter().collect()
     }
 
     /// The numbers of the documents at this path of the table.
@@ -192,15 +203,20 @@ impl Documents {
             out.extend_from_slice(document.blob.bytes());
             put_u64(&mut out, document.size);
             out.extend_from_slice(&document.language.unwrap_or(u16::MAX).to_le_bytes());
-            let (kind, part, offset, length) = match document.body {
-                Body::Text { part, offset, length, converted } => (u8::from(converted), part, offset, length),
-                Body::Binary => (2, 0, 0, 0),
-                Body::Unread => (3, 0, 0, 0),
-            };
-            out.push(kind);
-            out.extend_from_slice(&part.to_le_bytes());
-            put_u64(&mut out, offset);
-            put_u64(&mut out, length);
+            out.extend_from_slice(&document.traits.bits().to_le_bytes());
+            let body = document.body.unwrap_or(Body { part: u32::MAX, offset: 0, text: 0, raw: 0 });
+            out.extend_from_slice(&body.part.to_le_bytes());
+            put_u64(&mut out, body.offset);
+            put_u64(&mut out, body.text);
+            put_u64(&mut out, body.raw);
+        }
+        for number in (0..).take(self.all.len()) {
+            let measures = self.blocks.measures(number);
+            put_u64(&mut out, measures.len() as u64);
+            for (length, lines) in measures {
+                out.extend_from_slice(&length.to_le_bytes());
+                out.extend_from_slice(&lines.to_le_bytes());
+            }
         }
         out
     }
@@ -222,50 +238,24 @@ impl Documents {
             let blob = BlobId::from_bytes(rest.array()?);
             let size = rest.u64()?;
             let language = Some(u16::from_le_bytes(rest.array()?)).filter(|&l| l != u16::MAX);
-            let [kind] = rest.array()?;
-            let (part, offset, length) = (rest.u32()?, rest.u64()?, rest.u64()?);
-            let body = match kind {
-                0 | 1 => Body::Text { part, offset, length, converted: kind == 1 },
-                2 => Body::Binary,
-                3 => Body::Unread,
-                _ => return None,
-            };
+            let traits = Traits::from_bits(u16::from_le_bytes(rest.array()?))?;
+            let body = Body { part: rest.u32()?, offset: rest.u64()?, text: rest.u64()?, raw: rest.u64()? };
+            let body = Some(body).filter(|body| body.part != u32::MAX);
             let known = (path as usize) < paths.len() && language.is_none_or(|l| usize::from(l) < languages.len());
-            documents.push(known.then_some(Document { path, blob, size, language, body })?);
+            documents.push(known.then_some(Document { path, blob, size, language, traits, body })?);
+        }
+        let mut blocks = Blocks::default();
+        for document in &documents {
+            let mut measures = Vec::new();
+            for _ in 0..rest.u64()? {
+                measures.push((rest.u32()?, rest.u32()?));
+            }
+            if !blocks.push(document.body.as_ref(), &measures) {
+                return None;
+            }
         }
         let whole = rest.0.is_empty() && paths.is_sorted_by(|a, b| a < b);
-        whole.then(|| Self::new(documents, paths, languages))
-    }
-}
-
-/// What a path looks like, in the order in which files are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PathKind {
-    Source,
-    Documentation,
-    Test,
-    /// Brought in from elsewhere.
-    Vendored,
-}
-
-impl PathKind {
-    #[must_use]
-    pub fn of(path: &RepoPath) -> Self {
-        let mut kind = Self::Source;
-        let mut components: Vec<Vec<u8>> = path.components().map(<[u8]>::to_ascii_lowercase).collect();
-        let name = components.pop().unwrap_or_default();
-        for directory in &components {
-            kind = kind.max(match directory.as_slice() {
-                b"vendor" | b"vendored" | b"third_party" | b"third-party" | b"thirdparty" | b"node_modules" => Self::Vendored,
-                b"test" | b"tests" | b"testing" | b"testdata" | b"__tests__" | b"spec" | b"specs" | b"t" => Self::Test,
-                b"doc" | b"docs" | b"documentation" => Self::Documentation,
-                _ => Self::Source,
-            });
-        }
-        let stem = name.split(|&b| b == b'.').next().unwrap_or_default();
-        let is_test = stem.starts_with(b"test_") || stem.starts_with(b"test-") || stem.ends_with(b"_test") || stem.ends_with(b"_spec");
-        let inner = name.windows(6).any(|w| w == b".test." || w == b".spec.");
-        if is_test || inner { kind.max(Self::Test) } else { kind }
+        whole.then(|| Self::new(documents, paths, languages, blocks))
     }
 }
 

@@ -1,19 +1,22 @@
 //! Building an index: a new generation beside the one that is served, then one switch.
 //!
 //! A (path, blob) that the previous generation holds keeps its number and its text; only what is new is read from the source.
-//! Numbers and texts of documents that no version holds any more stay behind until they are too many: then everything is
-//! copied into fresh files, still without reading the source.
+//! Much that is new is written in steps, each a generation of its own that is served: what was written when a build is killed
+//! is not written again, and the versions that are whole can be searched meanwhile, the newest first. Numbers and texts of
+//! documents that no version holds any more stay behind until they are too many: then everything is copied into fresh files,
+//! still without reading the source.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use roaring::RoaringBitmap;
 
-use super::contents::{GRAMS, Home, PartWriter, share_parts, write_tables};
-use super::documents::{Body, Document, Documents, IndexedVersion};
-use super::grams::GramWriter;
+use super::contents::Home;
+use super::documents::IndexedVersion;
+use super::generation::GenerationWriter;
+use super::traits::Traits;
 use super::{BlobId, ProductIndex, SearchError, VersionKey};
 use crate::catalog::RepoPath;
 
@@ -45,10 +48,12 @@ pub trait Corpus {
 /// A file as it is searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// Its text, in UTF-8 as far as it is text at all; `None` when it is binary.
-    pub text: Option<Vec<u8>>,
-    /// The text is not the file's own bytes, which were in another encoding.
-    pub converted: bool,
+    /// Its text, in UTF-8 as far as it is text at all; of a binary the texts that are found in it, one a line.
+    pub text: Vec<u8>,
+    /// The file's own bytes, to be searched too, where the text was decoded from another encoding.
+    pub raw: Option<Vec<u8>>,
+    /// Long lines are noted by the indexer itself.
+    pub traits: Traits,
     pub language: Option<String>,
 }
 
@@ -79,11 +84,14 @@ pub struct Built {
 pub struct IndexWriter<'a> {
     home: Home,
     previous: Option<&'a ProductIndex>,
+    step: u64,
     _lock: File,
 }
 
 /// Blobs larger than this are not read. Only memory limits it: a file is read and searched whole.
 const LARGEST: u64 = 1 << 30;
+/// Bytes read of the source before what was written is served.
+const STEP: u64 = 512 << 20;
 /// Parts of contents before they are put together again.
 const MOST_PARTS: usize = 16;
 
@@ -101,7 +109,13 @@ impl<'a> IndexWriter<'a> {
         // Files of an older generation are gone by now: nothing can be taken from them.
         let current = home.current()?;
         let previous = previous.filter(|index| index.home == home && Some(index.generation) == current);
-        Ok(Self { home, previous, _lock: lock })
+        Ok(Self { home, previous, step: STEP, _lock: lock })
+    }
+
+    /// Has what was written served, and kept if the process is killed, after so many bytes read of the source.
+    #[must_use]
+    pub fn in_steps_of(self, bytes: u64) -> Self {
+        Self { step: bytes, ..self }
     }
 
     /// Indexes the versions of `corpus`, and lets the result be served. Whatever goes wrong before, and whenever the process
@@ -114,7 +128,7 @@ impl<'a> IndexWriter<'a> {
         if let Some(previous) = self.previous
             && previous.versions.iter().map(|version| &version.key).eq(&keys)
         {
-            let documents = previous.living().len();
+            let documents = previous.living.len();
             return Ok(Built { generation: previous.generation, changed: false, documents, added: 0 });
         }
         let built = self.generation(keys, corpus, progress, cancel);
@@ -135,21 +149,44 @@ impl<'a> IndexWriter<'a> {
             stop_if(cancel)?;
             census.take(key, corpus)?;
         }
-        let (number, directory) = self.home.begin()?;
-        let (documents, added) = census.write(&directory, corpus, progress, cancel)?;
-        self.home.switch(number, &directory)?;
-        Ok(Built { generation: number, changed: true, documents, added })
-    }
-}
-
-impl ProductIndex {
-    /// Documents that some version holds.
-    fn living(&self) -> RoaringBitmap {
-        let mut living = RoaringBitmap::new();
-        for version in &self.versions {
-            living |= &version.documents;
+        let order = census.order();
+        let mut work = Progress {
+            files_total: order.len() as u64,
+            bytes_total: census.new.iter().map(|(.., size)| size).sum(),
+            ..Progress::default()
+        };
+        let mut rest = order.as_slice();
+        // What the last step wrote; the next goes on from there.
+        let mut base: Option<ProductIndex> = None;
+        loop {
+            let (number, directory) = self.home.begin()?;
+            let mut writer = match (base.as_ref(), self.previous) {
+                (Some(base), _) => GenerationWriter::upon(&directory, base)?,
+                (None, Some(previous)) if wants_compaction(previous, &census.living()) => {
+                    let mut writer = GenerationWriter::fresh(&directory)?;
+                    census.compact(previous, &mut writer, cancel)?;
+                    writer
+                }
+                (None, Some(previous)) => GenerationWriter::upon(&directory, previous)?,
+                (None, None) => GenerationWriter::fresh(&directory)?,
+            };
+            let until = work.bytes_done.saturating_add(self.step);
+            while let Some((&place, more)) = rest.split_first().filter(|_| work.bytes_done < until) {
+                stop_if(cancel)?;
+                work.bytes_done += census.read(place, corpus, &mut writer)?;
+                work.files_done += 1;
+                progress(work);
+                rest = more;
+            }
+            writer.finish(&census.whole_versions())?;
+            self.home.switch(number, &directory)?;
+            if rest.is_empty() {
+                let documents = census.living().len();
+                return Ok(Built { generation: number, changed: true, documents, added: order.len() as u64 });
+            }
+            base = Some(ProductIndex::open_generation(&self.home, number)?);
+            self.home.sweep()?;
         }
-        living
     }
 }
 
@@ -160,8 +197,13 @@ struct Census<'a> {
     numbers: HashMap<RepoPath, Vec<(BlobId, u32)>>,
     /// In the order of their provisional numbers.
     new: Vec<(RepoPath, BlobId, u64)>,
+    /// Their documents by provisional numbers.
     versions: Vec<IndexedVersion>,
+    /// The number under which each provisional one was written; [`UNWRITTEN`] before.
+    written: Vec<u32>,
 }
+
+const UNWRITTEN: u32 = u32::MAX;
 
 impl<'a> Census<'a> {
     fn new(previous: Option<&'a ProductIndex>) -> Self {
@@ -173,7 +215,8 @@ impl<'a> Census<'a> {
                 }
             }
         }
-        Self { previous, numbers, new: Vec::new(), versions: Vec::new() }
+        let written = (0..).take(previous.map_or(0, |index| index.documents.len())).collect();
+        Self { previous, numbers, new: Vec::new(), versions: Vec::new(), written }
     }
 
     /// A version that is known already, under whatever name, is not walked again.
@@ -214,194 +257,84 @@ impl<'a> Census<'a> {
             return Err(SearchError::Full);
         }
         self.versions.push(IndexedVersion { key, documents });
+        self.written.resize(old + self.new.len(), UNWRITTEN);
         Ok(())
     }
 
-    /// Writes a generation into `directory`; tells how many documents its versions hold, and how many were new.
-    fn write(
-        mut self,
-        directory: &Path,
-        corpus: &mut dyn Corpus,
-        progress: &mut dyn FnMut(Progress),
-        cancel: &AtomicBool,
-    ) -> Result<(u64, u64), SearchError> {
+    /// All that some version holds, by provisional numbers.
+    fn living(&self) -> RoaringBitmap {
         let mut living = RoaringBitmap::new();
         for version in &self.versions {
             living |= &version.documents;
         }
-        let added = self.new.len() as u64;
-        let mut work = Progress { files_total: added, bytes_total: self.new.iter().map(|(.., size)| size).sum(), ..Progress::default() };
-        let mut writer = match self.previous {
-            Some(previous) if !wants_compaction(previous, &living) => GenerationWriter::upon(directory, previous)?,
-            Some(previous) => {
-                let mut writer = GenerationWriter::fresh(directory)?;
-                self.compact(previous, &living, &mut writer, cancel)?;
-                writer
-            }
-            None => GenerationWriter::fresh(directory)?,
-        };
-        // In order of paths, so that files which are listed together lie together.
-        let first = self.previous.map_or(0, |index| index.documents.len());
+        living
+    }
+
+    /// The places of what is new, as it is to be written: the newest version first; then in order of paths, so that files which
+    /// are listed together lie together.
+    fn order(&self) -> Vec<usize> {
+        let first = self.written.len() - self.new.len();
+        let newest = self.versions.first().map(|version| &version.documents);
+        let later = |place: usize| !u32::try_from(first + place).is_ok_and(|number| newest.is_some_and(|n| n.contains(number)));
         let mut order: Vec<usize> = (0..self.new.len()).collect();
         order.sort_by(|&a, &b| {
-            let key = |n: usize| self.new.get(n).map(|(path, blob, _)| (path, blob));
+            let key = |n: usize| (later(n), self.new.get(n).map(|(path, blob, _)| (path, blob)));
             key(a).cmp(&key(b))
         });
-        let mut moved = BTreeMap::new();
-        for place in order {
-            stop_if(cancel)?;
-            let Some((path, blob, size)) = self.new.get(place) else { continue };
-            let number = match corpus.read(blob, LARGEST).map_err(SearchError::Corpus)? {
-                Some(bytes) => writer.add(path, *blob, *size, corpus.decode(path, bytes))?,
-                None => writer.add_unread(path, *blob, *size)?,
-            };
-            moved.insert(provisional(first + place)?, number);
-            work.files_done += 1;
-            work.bytes_done += size;
-            progress(work);
+        order
+    }
+
+    /// Reads what is new at this place and writes it; tells its bytes.
+    fn read(&mut self, place: usize, corpus: &mut dyn Corpus, writer: &mut GenerationWriter) -> Result<u64, SearchError> {
+        let first = self.written.len() - self.new.len();
+        let Some((path, blob, size)) = self.new.get(place) else { return Ok(0) };
+        let decoded = corpus.read(blob, LARGEST).map_err(SearchError::Corpus)?.map(|bytes| corpus.decode(path, bytes));
+        let number = writer.add(path, *blob, *size, decoded)?;
+        if let Some(slot) = self.written.get_mut(first + place) {
+            *slot = number;
         }
-        self.renumber(&moved);
-        writer.finish(&self.versions)?;
-        Ok((living.len(), added))
+        Ok(*size)
     }
 
     /// Copies the documents that are still held into fresh files.
-    fn compact(
-        &mut self,
-        previous: &ProductIndex,
-        living: &RoaringBitmap,
-        writer: &mut GenerationWriter,
-        cancel: &AtomicBool,
-    ) -> Result<(), SearchError> {
-        let mut moved = BTreeMap::new();
-        let mut kept: Vec<u32> = living.iter().filter(|&n| (n as usize) < previous.documents.len()).collect();
+    fn compact(&mut self, previous: &ProductIndex, writer: &mut GenerationWriter, cancel: &AtomicBool) -> Result<(), SearchError> {
+        let mut kept: Vec<u32> = self.living().iter().filter(|&n| (n as usize) < previous.documents.len()).collect();
         kept.sort_by_key(|&n| previous.documents.get(n).map(|d| (d.path, d.blob)));
         for old in kept {
             stop_if(cancel)?;
             if let Some((document, path)) = previous.documents.get(old).zip(previous.documents.path(old)) {
-                let mut text = Vec::new();
-                previous.contents.read(&document.body, &mut text)?;
                 let language = document.language.and_then(|l| previous.documents.languages().get(usize::from(l))).cloned();
-                let number = match document.body {
-                    Body::Unread => writer.add_unread(path, document.blob, document.size)?,
-                    Body::Binary => writer.add(path, document.blob, document.size, Decoded { text: None, converted: false, language })?,
-                    Body::Text { converted, .. } => {
-                        writer.add(path, document.blob, document.size, Decoded { text: Some(text), converted, language })?
-                    }
+                let raw = previous.contents.raw(document)?;
+                let decoded = Decoded {
+                    text: previous.contents.text(document)?.to_vec(),
+                    raw: (!raw.is_empty()).then(|| raw.to_vec()),
+                    traits: document.traits,
+                    language,
                 };
-                moved.insert(old, number);
+                let number = writer.add(path, document.blob, document.size, document.body.map(|_| decoded))?;
+                if let Some(slot) = self.written.get_mut(old as usize) {
+                    *slot = number;
+                }
             }
         }
-        self.renumber(&moved);
         Ok(())
     }
 
-    /// Gives documents their final numbers. Those not named keep theirs.
-    fn renumber(&mut self, moved: &BTreeMap<u32, u32>) {
-        for version in &mut self.versions {
-            version.documents = version.documents.iter().map(|n| moved.get(&n).copied().unwrap_or(n)).collect();
-        }
+    /// The versions all of whose documents are written, by the numbers they were written under.
+    fn whole_versions(&self) -> Vec<IndexedVersion> {
+        let written = |number: u32| self.written.get(number as usize).copied().filter(|&n| n != UNWRITTEN);
+        let whole = |version: &IndexedVersion| {
+            let documents = version.documents.iter().map(written).collect::<Option<RoaringBitmap>>()?;
+            Some(IndexedVersion { key: version.key.clone(), documents })
+        };
+        self.versions.iter().filter_map(whole).collect()
     }
-}
-
-fn provisional(number: usize) -> Result<u32, SearchError> {
-    u32::try_from(number).map_err(|_| SearchError::Full)
 }
 
 fn wants_compaction(previous: &ProductIndex, living: &RoaringBitmap) -> bool {
     let old = previous.documents.len() as u64;
     let dead = old - living.range_cardinality(..u32::try_from(old).unwrap_or(u32::MAX));
     dead * 3 > old || previous.contents.parts() >= MOST_PARTS
-}
-
-/// Writes the files of a generation.
-struct GenerationWriter {
-    directory: PathBuf,
-    documents: Vec<(RepoPath, Document)>,
-    languages: Vec<String>,
-    /// Lengths of the parts taken from the previous generation.
-    parts: Vec<u64>,
-    part: PartWriter,
-    grams: GramWriter,
-}
-
-impl GenerationWriter {
-    fn fresh(directory: &Path) -> Result<Self, SearchError> {
-        Ok(Self {
-            directory: directory.to_owned(),
-            documents: Vec::new(),
-            languages: Vec::new(),
-            parts: Vec::new(),
-            part: PartWriter::create(directory, 0)?,
-            grams: GramWriter::create(&directory.join(GRAMS))?,
-        })
-    }
-
-    /// With everything that the previous generation holds, under the same numbers.
-    fn upon(directory: &Path, previous: &ProductIndex) -> Result<Self, SearchError> {
-        let older = previous.home.generation(previous.generation);
-        let parts = share_parts(&older, directory, &previous.contents)?;
-        let documents = (0..)
-            .zip(previous.documents.all())
-            .filter_map(|(number, document)| previous.documents.path(number).map(|path| (path.clone(), document.clone())));
-        Ok(Self {
-            directory: directory.to_owned(),
-            documents: documents.collect(),
-            languages: previous.documents.languages().to_vec(),
-            part: PartWriter::create(directory, parts.len())?,
-            parts,
-            grams: GramWriter::upon(&directory.join(GRAMS), &older.join(GRAMS))?,
-        })
-    }
-
-    fn add(&mut self, path: &RepoPath, blob: BlobId, size: u64, decoded: Decoded) -> Result<u32, SearchError> {
-        let language = decoded.language.and_then(|language| self.language(language));
-        let Some(text) = decoded.text else {
-            return self.put(path, Document { path: 0, blob, size, language, body: Body::Binary });
-        };
-        let body = Body::Text {
-            part: u32::try_from(self.parts.len()).map_err(|_| SearchError::Full)?,
-            offset: self.part.append(&text)?,
-            length: text.len() as u64,
-            converted: decoded.converted,
-        };
-        let number = self.put(path, Document { path: 0, blob, size, language, body })?;
-        self.grams.add(number, text)?;
-        Ok(number)
-    }
-
-    fn add_unread(&mut self, path: &RepoPath, blob: BlobId, size: u64) -> Result<u32, SearchError> {
-        self.put(path, Document { path: 0, blob, size, language: None, body: Body::Unread })
-    }
-
-    fn put(&mut self, path: &RepoPath, document: Document) -> Result<u32, SearchError> {
-        let number = u32::try_from(self.documents.len()).ok().filter(|&n| n < u32::MAX).ok_or(SearchError::Full)?;
-        self.documents.push((path.clone(), document));
-        Ok(number)
-    }
-
-    fn language(&mut self, name: String) -> Option<u16> {
-        let known = self.languages.iter().position(|known| *known == name);
-        let place = known.unwrap_or_else(|| {
-            self.languages.push(name);
-            self.languages.len() - 1
-        });
-        u16::try_from(place).ok().filter(|&place| place < u16::MAX)
-    }
-
-    fn finish(mut self, versions: &[IndexedVersion]) -> Result<(), SearchError> {
-        self.parts.push(self.part.finish()?);
-        self.grams.finish(&self.directory.join(GRAMS))?;
-        let mut paths: Vec<RepoPath> = self.documents.iter().map(|(path, _)| path.clone()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let documents = self.documents.into_iter().map(|(path, document)| {
-            let place = paths.binary_search(&path).ok().and_then(|place| u32::try_from(place).ok());
-            Document { path: place.unwrap_or(u32::MAX), ..document }
-        });
-        let documents = Documents::new(documents.collect(), paths, self.languages);
-        write_tables(&self.directory, &documents, versions, self.parts)
-    }
 }
 
 fn stop_if(cancel: &AtomicBool) -> Result<(), SearchError> {

@@ -14,33 +14,45 @@
 //!
 //! Everything here blocks: asynchronous callers run it on threads meant for that.
 
+mod blocks;
 mod contents;
 mod documents;
+mod facets;
+mod generation;
 mod grams;
 mod indexer;
 mod parser;
+mod path_kind;
 mod pattern;
 mod plan;
 mod query;
+mod rank;
+mod results;
 mod scope;
 mod sealed;
 mod searcher;
+mod show;
+mod traits;
 mod trigram;
 mod verify;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use roaring::{MultiOps as _, RoaringBitmap};
 
-pub use documents::PathKind;
 pub use indexer::{Built, Corpus, CorpusError, Decoded, IndexWriter, Progress};
-pub use query::{Case, Expr, PathTerm, Query, QueryError, Term, Versions};
+pub use path_kind::PathKind;
+pub use query::{Case, Expr, PathTerm, Query, QueryError, Term, Trait, Type, Versions};
+pub use results::{Budget, Count, Coverage, Facets, FileHit, LineHit, PageRequest, PathHit, Results, Span, VersionName};
 use scope::{ProductScope, Scope, VersionScope};
 pub use sealed::{Indexes, Sealed};
-pub use searcher::{Budget, FileHit, LineHit, PageRequest, Results, Searcher, VersionName};
+pub use searcher::Searcher;
+pub use traits::Traits;
 
 use contents::{Contents, GRAMS, Home};
 use documents::{Documents, IndexedVersion};
@@ -146,6 +158,9 @@ pub struct ProductIndex {
     generation: u64,
     documents: Documents,
     versions: Vec<IndexedVersion>,
+    by_name: HashMap<String, usize>,
+    /// Documents that some version holds.
+    living: RoaringBitmap,
     contents: Contents,
     grams: GramIndex,
 }
@@ -183,11 +198,19 @@ impl ProductIndex {
         Ok(Self {
             home: home.clone(),
             generation,
-            grams: GramIndex::open(&directory.join(GRAMS), tables.documents.len())?,
+            grams: GramIndex::open(&directory.join(GRAMS), tables.documents.blocks().len())?,
             documents: tables.documents,
+            by_name: tables.versions.iter().enumerate().map(|(place, version)| (version.key.name.clone(), place)).collect(),
+            living: tables.versions.iter().map(|version| &version.documents).union(),
             versions: tables.versions,
             contents: tables.contents,
         })
+    }
+
+    /// What a version holds, if it is indexed with this commit.
+    fn version(&self, name: &str, commit: &str) -> Option<&RoaringBitmap> {
+        let version = self.by_name.get(name).and_then(|&place| self.versions.get(place));
+        version.filter(|version| version.key.commit == commit).map(|version| &version.documents)
     }
 
     /// Rises with every generation.

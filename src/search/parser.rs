@@ -1,11 +1,15 @@
 //! From the text of a query to its tree. Positions are counted in characters throughout.
 
+mod checks;
+mod mistakes;
+
 use std::ops::Range;
 
-use super::pattern::Matcher;
-use super::query::{Case, Expr, PathTerm, Query, QueryError, Term, Versions};
+use checks::{check, fits, on_paths};
+use mistakes::{FIELDS, error, example, inside, lonely_and, names};
 
-const FIELDS: &str = "The filters are product:, version:, path: (or file:), lang:, case:";
+use super::pattern::Matcher;
+use super::query::{Case, Expr, PathTerm, Query, QueryError, Term, Trait, Type, Versions};
 
 pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
     let chars: Vec<char> = text.chars().collect();
@@ -16,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
             format!("Shorten it: {} bytes is the most that is taken.", Query::LONGEST),
         ));
     }
-    let mut parser = Parser { chars: &chars, at: 0, depth: 0, alternatives: 0, terms: Vec::new(), versions: None, case: None };
+    let mut parser = Parser { chars: &chars, at: 0, depth: 0, alternatives: 0, terms: Vec::new(), whole: Whole::default() };
     let filter = parser.either()?;
     parser.skip_space();
     if parser.at < chars.len() {
@@ -28,8 +32,10 @@ pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
     }
     let query = Query {
         filter,
-        versions: parser.versions.map(|(v, _)| v).unwrap_or_default(),
-        case: parser.case.map(|(c, _)| c).unwrap_or_default(),
+        versions: parser.whole.versions.map(|(v, _)| v).unwrap_or_default(),
+        case: parser.whole.case.map(|(c, _)| c).unwrap_or_default(),
+        kind: parser.whole.kind.map(|(kind, _)| kind).unwrap_or_default(),
+        count_all: parser.whole.count_all.is_some(),
     };
     if query.filter.is_none() && query.versions == Versions::Newest {
         return Err(error(
@@ -39,9 +45,17 @@ pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
         ));
     }
     for (term, places) in &parser.terms {
-        check(term, query.case, places)?;
+        fits(term, query.kind, places)?;
+        let on_path = (query.kind == Type::Path).then(|| on_paths(Expr::Term(term.clone())));
+        match &on_path {
+            Some(Expr::Term(term)) => check(term, query.case, places)?,
+            _ => check(term, query.case, places)?,
+        }
     }
-    Ok(query)
+    Ok(match query.kind {
+        Type::Path => Query { filter: query.filter.map(on_paths), ..query },
+        _ => query,
+    })
 }
 
 /// Whether a term of this text, written without quotes, is read as just this text.
@@ -64,8 +78,27 @@ struct Parser<'a> {
     alternatives: usize,
     /// Each with the place of every character of its text, and the place behind the last.
     terms: Vec<(Term, Vec<usize>)>,
+    whole: Whole,
+}
+
+/// What is said of the whole query, each with its place.
+#[derive(Default)]
+struct Whole {
     versions: Option<(Versions, Range<usize>)>,
     case: Option<(Case, Range<usize>)>,
+    kind: Option<(Type, Range<usize>)>,
+    count_all: Option<((), Range<usize>)>,
+}
+
+impl Whole {
+    fn given(&self) -> [(&'static str, Option<&Range<usize>>); 4] {
+        [
+            ("version:", self.versions.as_ref().map(|(_, span)| span)),
+            ("case:", self.case.as_ref().map(|(_, span)| span)),
+            ("type:", self.kind.as_ref().map(|(_, span)| span)),
+            ("count:", self.count_all.as_ref().map(|(_, span)| span)),
+        ]
+    }
 }
 
 /// What stands between two places: what it says, and where each of its characters was written.
@@ -107,7 +140,6 @@ impl Parser<'_> {
 
     fn either(&mut self) -> Result<Option<Expr>, QueryError> {
         let start = self.at;
-        let modifiers = (self.versions.is_some(), self.case.is_some());
         let mut branches = Vec::new();
         let mut ors: Vec<Range<usize>> = Vec::new();
         loop {
@@ -132,7 +164,7 @@ impl Parser<'_> {
             ors.push(or);
             if ors.len() == 1 {
                 self.alternatives += 1;
-                self.refuse_modifiers_since(modifiers, start)?;
+                self.refuse_modifiers_since(start)?;
             }
         }
         if !ors.is_empty() {
@@ -279,6 +311,7 @@ impl Parser<'_> {
             "symbol",
             "lens",
             "case",
+            "author",
             "repo",
             "r",
             "f",
@@ -306,7 +339,7 @@ impl Parser<'_> {
             "ext" | "extension" => Some("Write it as a path: path:*.c."),
             "branch" | "tag" | "rev" => Some("Write version:NAME, or version:all."),
             "content" => Some("Write the words by themselves: they are looked for in contents."),
-            "is" | "type" | "count" | "select" | "sym" | "symbol" | "lens" => {
+            "select" | "sym" | "symbol" | "lens" => {
                 return Err(error(
                     field,
                     format!("{name}: is not available yet"),
@@ -342,15 +375,30 @@ impl Parser<'_> {
             "product" => self.term(Term::Product, value).map(Some),
             "version" => self.version(value, span),
             "case" => self.case(&value, span),
+            "type" => self.kind(&value, span),
+            "count" => self.count(&value, span),
+            "author" => self.term(Term::Author, value).map(Some),
+            "is" => match Trait::named(&value.text) {
+                Some(is) => self.term(|_| Term::Is(is), value).map(Some),
+                None => Err(error(span, "This is nothing that can be asked for with is:", format!("There are {}.", names(&Trait::ALL)))),
+            },
             _ => self.term(Term::Language, value).map(Some),
         }
     }
 
     fn version(&mut self, value: Value, span: Range<usize>) -> Result<Option<Expr>, QueryError> {
-        self.outermost("version:", &span, self.versions.is_some())?;
-        let versions = match value.text.as_str() {
-            "all" if value.written == Written::Bare => Versions::All,
-            "newest" if value.written == Written::Bare => Versions::Newest,
+        self.outermost("version:", &span, self.whole.versions.is_some())?;
+        let bare = value.written == Written::Bare;
+        let versions = match (value.text.as_str(), value.text.split_once("..")) {
+            ("all", _) if bare => Versions::All,
+            ("newest", _) if bare => Versions::Newest,
+            (_, Some((oldest, newest))) if bare => {
+                let end = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+                if oldest.is_empty() && newest.is_empty() {
+                    return Err(error(span, "This range has no ends", "As in version:v2.1..v2.4, version:v2.1.. or version:..v2.4."));
+                }
+                Versions::Between { oldest: end(oldest), newest: end(newest) }
+            }
             _ => {
                 if let Err(reason) = Matcher::name(&value.text) {
                     return Err(error(span, reason, "As in version:v2.4* or version:all."));
@@ -358,12 +406,12 @@ impl Parser<'_> {
                 Versions::Like(value.text)
             }
         };
-        self.versions = Some((versions, span));
+        self.whole.versions = Some((versions, span));
         Ok(None)
     }
 
     fn case(&mut self, value: &Value, span: Range<usize>) -> Result<Option<Expr>, QueryError> {
-        self.outermost("case:", &span, self.case.is_some())?;
+        self.outermost("case:", &span, self.whole.case.is_some())?;
         let case = match value.text.as_str() {
             "yes" => Case::Heeded,
             "no" => Case::Ignored,
@@ -372,7 +420,29 @@ impl Parser<'_> {
                 return Err(error(span, "case: takes yes, no or auto", "auto, as without it, heeds case in terms that have a capital."));
             }
         };
-        self.case = Some((case, span));
+        self.whole.case = Some((case, span));
+        Ok(None)
+    }
+
+    fn kind(&mut self, value: &Value, span: Range<usize>) -> Result<Option<Expr>, QueryError> {
+        self.outermost("type:", &span, self.whole.kind.is_some())?;
+        let Some((_, kind, _)) = Type::ALL.iter().find(|(name, ..)| *name == value.text) else {
+            return Err(error(span, "This is no type of search", format!("There are {}.", names(&Type::ALL))));
+        };
+        self.whole.kind = Some((*kind, span));
+        Ok(None)
+    }
+
+    fn count(&mut self, value: &Value, span: Range<usize>) -> Result<Option<Expr>, QueryError> {
+        self.outermost("count:", &span, self.whole.count_all.is_some())?;
+        if value.text != "all" {
+            return Err(error(
+                span,
+                "count: takes all",
+                "Without it the total is exact as far as that is quick, and says so when it is not.",
+            ));
+        }
+        self.whole.count_all = Some(((), span));
         Ok(None)
     }
 
@@ -391,16 +461,11 @@ impl Parser<'_> {
     }
 
     /// An OR makes what stands before it a branch, and a branch may not hold what is meant for the whole query.
-    fn refuse_modifiers_since(&self, before: (bool, bool), start: usize) -> Result<(), QueryError> {
-        if let (false, Some((_, span))) = (before.0, &self.versions)
-            && span.start >= start
-        {
-            return Err(inside("version:", span.clone()));
-        }
-        if let (false, Some((_, span))) = (before.1, &self.case)
-            && span.start >= start
-        {
-            return Err(inside("case:", span.clone()));
+    fn refuse_modifiers_since(&self, start: usize) -> Result<(), QueryError> {
+        for (field, span) in self.whole.given() {
+            if let Some(span) = span.filter(|span| span.start >= start) {
+                return Err(inside(field, span.clone()));
+            }
         }
         Ok(())
     }
@@ -501,39 +566,6 @@ impl Value {
     }
 }
 
-/// Makes sure that a term can be looked for, now that it is known whether case is heeded.
-fn check(term: &Term, case: Case, places: &[usize]) -> Result<(), QueryError> {
-    let whole = places.first().copied().unwrap_or(0)..places.last().copied().unwrap_or(0);
-    let place = |text: &str, byte: usize| {
-        let nth = text.get(..byte).map_or(0, |before| before.chars().count());
-        places.get(nth).copied().unwrap_or(whole.end)
-    };
-    let ignore = case.ignores(term);
-    match term {
-        Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) => {
-            Matcher::pattern(pattern, ignore).map(|_| ()).map_err(|problem| {
-                let span = problem.span.map_or(whole.clone(), |span| {
-                    let start = place(pattern, span.start);
-                    start..place(pattern, span.end).max(start + 1)
-                });
-                error(
-                    span,
-                    format!("This expression cannot be used: {}", problem.reason),
-                    "Expressions are written in the regex crate's syntax; put a text into quotes to have it taken as it is.",
-                )
-            })
-        }
-        Term::Text(text) => Matcher::text(text, ignore)
-            .map(|_| ())
-            .map_err(|problem| error(whole, problem.reason, "Shorten it, or have its case heeded with case:yes.")),
-        Term::Path(PathTerm::Words(words)) => {
-            Matcher::path(words, ignore).map(|_| ()).map_err(|reason| error(whole, reason, "As in path:*.c or path:src/net."))
-        }
-        Term::Product(name) => Matcher::name(name).map(|_| ()).map_err(|reason| error(whole, reason, "As in product:git or product:lib*.")),
-        Term::Language(_) => Ok(()),
-    }
-}
-
 /// One alone stays as it is; of more, those of the same kind are taken in.
 pub(super) fn joined(mut parts: Vec<Expr>, kind: fn(Vec<Expr>) -> Expr) -> Expr {
     if parts.len() == 1
@@ -551,34 +583,4 @@ pub(super) fn joined(mut parts: Vec<Expr>, kind: fn(Vec<Expr>) -> Expr) -> Expr 
         }
     }
     kind(flat)
-}
-
-fn example(field: &str) -> &'static str {
-    match field {
-        "product" => "product:git",
-        "version" => "version:v2.4*",
-        "lang" | "language" => "lang:c",
-        "case" => "case:yes",
-        _ => "path:src/net or path:*.c",
-    }
-}
-
-fn lonely_and(place: Range<usize>) -> QueryError {
-    error(
-        place,
-        "AND stands between two things, and one of them is missing",
-        "A space means the same: strcpy memcpy. Quote it to look for the word itself: \"AND\".",
-    )
-}
-
-fn inside(field: &str, span: Range<usize>) -> QueryError {
-    error(
-        span,
-        format!("{field} holds for the whole query and cannot be part of a choice, an exclusion or parentheses"),
-        "Put the rest into parentheses and write it behind them: (strcpy OR strcat) version:all.",
-    )
-}
-
-fn error(span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> QueryError {
-    QueryError { span, message: message.into(), hint: hint.into() }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, ClassSetItem};
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::query::Query;
 
@@ -20,8 +20,10 @@ pub(super) struct Matcher {
     regex: Regex,
     /// What the planner reads.
     pub(super) hir: Hir,
-    /// No match reaches over a newline.
-    within_lines: bool,
+    /// It ignores the case of some letters.
+    pub(super) folds: bool,
+    /// Whether it matches is decided within a line: no match reaches over a newline, or asks where the text begins or ends.
+    pub(super) within_lines: bool,
 }
 
 pub(super) struct Problem {
@@ -54,13 +56,14 @@ impl Matcher {
             .dfa_size_limit(Query::EXPRESSION_SIZE)
             .build()
             .map_err(|_| Problem { reason: "it is too large to be searched for".to_owned(), span: None })?;
-        let within_lines = !may_hold_newline(&hir);
-        Ok(Self { regex, hir, within_lines })
+        let looks = hir.properties().look_set();
+        let within_lines = !may_hold_newline(&hir) && !looks.contains(Look::Start) && !looks.contains(Look::End);
+        Ok(Self { regex, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines })
     }
 
     /// Plain text is part of a path; a pattern is the path or its end from some component on. A slash in front stands for
     /// the beginning of a component.
-    pub(super) fn path(words: &str, ignore_case: bool) -> Result<Regex, String> {
+    pub(super) fn path(words: &str, ignore_case: bool) -> Result<Self, String> {
         let (front, rest) = match words.strip_prefix('/') {
             Some(rest) => (r"(?:\A|/)", rest),
             None => ("", words),
@@ -70,12 +73,12 @@ impl Matcher {
         } else {
             format!("{front}{}", regex_syntax::escape(rest))
         };
-        build(&pattern, ignore_case)
+        Self::pattern(&pattern, ignore_case).map_err(|_| TOO_LARGE.to_owned())
     }
 
-    /// An expression on paths.
-    pub(super) fn path_pattern(pattern: &str, ignore_case: bool) -> Result<Regex, Problem> {
-        Ok(Self::pattern(pattern, ignore_case)?.regex)
+    /// Whether it matches in a path, or in a name.
+    pub(super) fn is_match(&self, path: &[u8]) -> bool {
+        self.regex.is_match(path)
     }
 
     /// A pattern for the whole of a name, in its own case.
@@ -121,15 +124,15 @@ impl Matcher {
         self.regex.find(text).is_some_and(|m| !nowhere(text, m.start()))
     }
 
-    /// Calls `line` with the start of each line that a match touches, in order, none twice.
-    pub(super) fn lines(&self, text: &[u8], mut line: impl FnMut(usize)) {
+    /// Calls `line` with the start of each line that a match touches, in order, none twice; and with the first match that does.
+    pub(super) fn lines(&self, text: &[u8], mut line: impl FnMut(usize, &Range<usize>)) {
         if self.within_lines {
             let mut at = 0;
             while let Some(found) = self.regex.find_at(text, at) {
                 if nowhere(text, found.start()) {
                     return;
                 }
-                line(line_start(text, found.start()));
+                line(line_start(text, found.start()), &found.range());
                 at = line_end(text, found.end()) + 1;
                 if at > text.len() {
                     return;
@@ -145,7 +148,7 @@ impl Matcher {
                 next += line_start(between, between.len());
             }
             while next < text.len() && (next <= found.start || next < found.end) {
-                line(next);
+                line(next, &found);
                 next = line_end(text, next) + 1;
             }
         }
@@ -171,13 +174,13 @@ impl Problem {
 /// Where the line that holds `at` begins.
 pub(super) fn line_start(text: &[u8], at: usize) -> usize {
     let before = text.get(..at).unwrap_or(text);
-    before.iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1)
+    memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)
 }
 
 /// Where the line that holds `at` ends: its newline, or the end of the text.
 pub(super) fn line_end(text: &[u8], at: usize) -> usize {
     let behind = text.get(at..).unwrap_or_default();
-    behind.iter().position(|&b| b == b'\n').map_or(text.len(), |newline| at + newline)
+    memchr::memchr(b'\n', behind).map_or(text.len(), |newline| at + newline)
 }
 
 /// Whether a match that starts here touches no line.
@@ -195,12 +198,16 @@ fn may_hold_newline(hir: &Hir) -> bool {
     }
 }
 
+/// Whether an expression has a group or a flag in which case is ignored; perhaps also where it only seems so.
+fn sets_ignore_case(pattern: &str) -> bool {
+    let flags = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphabetic()).any(|c| c == 'i');
+    pattern.split("(?").skip(1).any(flags)
+}
+
+const TOO_LARGE: &str = "This pattern is too large";
+
 fn build(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(ignore_case)
-        .size_limit(Query::EXPRESSION_SIZE)
-        .build()
-        .map_err(|_| "This pattern is too large".to_owned())
+    RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(Query::EXPRESSION_SIZE).build().map_err(|_| TOO_LARGE.to_owned())
 }
 
 /// Any character but a slash; a byte that is no character counts as one.
@@ -294,7 +301,7 @@ mod tests {
 
     fn lines(pattern: &str, text: &str) -> Vec<usize> {
         let mut lines = Vec::new();
-        Matcher::pattern(pattern, false).ok().unwrap().lines(text.as_bytes(), |start| lines.push(start));
+        Matcher::pattern(pattern, false).ok().unwrap().lines(text.as_bytes(), |start, _| lines.push(start));
         lines
     }
 

@@ -1,13 +1,21 @@
 //! From a query to the documents that must be read: bounds on what can match, before anything is read.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use regex::bytes::Regex;
 use roaring::RoaringBitmap;
 
+use super::SearchError;
+use super::grams::Of;
 use super::pattern::Matcher;
-use super::query::{Case, Expr, PathTerm, Query, Term};
+use super::query::{Case, Expr, PathTerm, Query, Term, Trait};
 use super::scope::Selection;
-use super::trigram::Condition;
-use super::{ProductIndex, SearchError};
+use super::trigram::Needs;
+
+/// How long looking up takes, or a multiple of it, where a part of the index lies outside of the scope. Grams are looked up in
+/// the whole of it, which takes 3 ms at most in practice: how long it takes must not tell what lies outside.
+const PACE: Duration = Duration::from_millis(5);
 
 /// A query made ready: its expressions compiled once, for all products.
 pub(super) struct Plan {
@@ -15,9 +23,11 @@ pub(super) struct Plan {
     /// What is looked for in texts.
     pub(super) matchers: Vec<Matcher>,
     /// For each of them, what a text must have in which it is found.
-    conditions: Vec<Condition>,
+    needs: Vec<Needs>,
     /// Which of them are shown: those that are not excluded.
     pub(super) shown: Vec<usize>,
+    /// Words looked for that may be names, as they were written.
+    pub(super) words: Vec<String>,
 }
 
 enum Node {
@@ -26,7 +36,8 @@ enum Node {
     Not(Box<Node>),
     /// Place in `matchers`.
     Holds(usize),
-    Path(Regex),
+    Path(Box<(Matcher, Needs)>),
+    Is(Trait),
     Language(String),
     Product(Regex),
 }
@@ -47,9 +58,30 @@ pub(super) struct Bounds {
     pub(super) maybe: RoaringBitmap,
 }
 
+/// What a product has for a plan: all that is known before anything is read.
+pub(super) struct Bound {
+    pub(super) test: Test,
+    pub(super) bounds: Bounds,
+    /// For each matcher the blocks in which it may be found; `None`: in all, or it is looked for in whole texts.
+    pub(super) blocks: Vec<Option<RoaringBitmap>>,
+}
+
+impl Bound {
+    /// Bytes of a document that are to be looked through.
+    pub(super) fn bytes_of(&self, selection: &Selection<'_>, document: u32) -> u64 {
+        let blocks = selection.index.documents.blocks();
+        let whole = || blocks.of(document).filter_map(|block| blocks.get(block)).map(|block| u64::from(block.length)).sum();
+        let among = |among: &RoaringBitmap| {
+            let inside = blocks.of(document).filter(|block| among.contains(*block));
+            inside.filter_map(|block| blocks.get(block)).map(|block| u64::from(block.length)).sum::<u64>()
+        };
+        self.blocks.iter().map(|blocks| blocks.as_ref().map_or_else(whole, among)).sum()
+    }
+}
+
 impl Plan {
     pub(super) fn new(query: &Query) -> Result<Self, SearchError> {
-        let mut plan = Self { root: Node::All(Vec::new()), matchers: Vec::new(), conditions: Vec::new(), shown: Vec::new() };
+        let mut plan = Self { root: Node::All(Vec::new()), matchers: Vec::new(), needs: Vec::new(), shown: Vec::new(), words: Vec::new() };
         if let Some(filter) = &query.filter {
             // A query exists only when its expressions compile.
             plan.root = plan.node(filter, query.case, true).ok_or_else(|| SearchError::damaged("a query lost its expressions"))?;
@@ -68,18 +100,26 @@ impl Plan {
         };
         let ignores = case.ignores(term);
         Some(match term {
-            Term::Text(text) => self.holds(Matcher::text(text, ignores).ok()?, positive),
+            Term::Text(text) => {
+                if positive {
+                    self.words.push(text.clone());
+                }
+                self.holds(Matcher::text(text, ignores).ok()?, positive)
+            }
             Term::Pattern(pattern) => self.holds(Matcher::pattern(pattern, ignores).ok()?, positive),
-            Term::Path(PathTerm::Words(words)) => Node::Path(Matcher::path(words, ignores).ok()?),
-            Term::Path(PathTerm::Pattern(pattern)) => Node::Path(Matcher::path_pattern(pattern, ignores).ok()?),
+            Term::Path(PathTerm::Words(words)) => on_path(Matcher::path(words, ignores).ok()?),
+            Term::Path(PathTerm::Pattern(pattern)) => on_path(Matcher::pattern(pattern, ignores).ok()?),
             Term::Language(name) => Node::Language(language_key(name)),
             Term::Product(name) => Node::Product(Matcher::name(name).ok()?),
+            Term::Is(is) => Node::Is(*is),
+            // Of history only.
+            Term::Author(_) => return None,
         })
     }
 
     fn holds(&mut self, matcher: Matcher, positive: bool) -> Node {
         let place = self.matchers.len();
-        self.conditions.push(Condition::of(&matcher.hir));
+        self.needs.push(Needs::of(&matcher.hir, matcher.folds, !matcher.within_lines));
         self.matchers.push(matcher);
         if positive {
             self.shown.push(place);
@@ -92,17 +132,42 @@ impl Plan {
         self.root.concerns(product) != Some(false)
     }
 
-    /// Documents of an index that include all in which a matcher is found.
-    pub(super) fn candidates(&self, place: usize, index: &ProductIndex) -> Result<RoaringBitmap, SearchError> {
-        let condition = self.conditions.get(place).unwrap_or(&Condition::Anything);
-        let found = index.grams.documents(condition)?;
-        Ok(found.unwrap_or_else(|| index.documents.text().clone()))
+    /// What is known of a product's documents without reading them.
+    pub(super) fn bind(&self, selection: &Selection<'_>) -> Result<Bound, SearchError> {
+        let began = Instant::now();
+        let mut found: Vec<Option<RoaringBitmap>> = Vec::new();
+        let mut blocks = Vec::new();
+        let index = selection.index;
+        for needs in &self.needs {
+            let (documents, inside) = if needs.spread {
+                (index.grams.documents(needs, &index.documents)?, None)
+            } else {
+                let blocks = index.grams.blocks(Of::Texts, needs)?;
+                (blocks.as_ref().map(|blocks| index.documents.with_blocks(blocks)), blocks)
+            };
+            found.push(documents);
+            blocks.push(inside);
+        }
+        let test = self.root.bind(selection)?;
+        let candidates = |place: usize| found.get(place).cloned().flatten();
+        let bounds = test.bounds(&selection.documents, &candidates);
+        if selection.partial {
+            thread::sleep(left_of_pace(began.elapsed()));
+        }
+        Ok(Bound { test, bounds, blocks })
     }
+}
 
-    /// What must hold of a document of this product.
-    pub(super) fn bind(&self, selection: &Selection<'_>) -> Test {
-        self.root.bind(selection)
-    }
+/// How long to wait until a multiple of the pace is over.
+fn left_of_pace(elapsed: Duration) -> Duration {
+    let paces = elapsed.as_micros() / PACE.as_micros() + 1;
+    PACE.saturating_mul(u32::try_from(paces).unwrap_or(u32::MAX)).saturating_sub(elapsed)
+}
+
+fn on_path(matcher: Matcher) -> Node {
+    // A path is looked at whole: what is needed is needed in one place.
+    let needs = Needs::of(&matcher.hir, matcher.folds, false);
+    Node::Path(Box::new((matcher, needs)))
 }
 
 impl Node {
@@ -119,47 +184,57 @@ impl Node {
                 let known: Vec<_> = parts.iter().map(|part| part.concerns(product)).collect();
                 if known.contains(&Some(true)) { Some(true) } else { (!known.contains(&None)).then_some(false) }
             }
-            Self::Holds(_) | Self::Path(_) | Self::Language(_) => None,
+            Self::Holds(_) | Self::Path(_) | Self::Language(_) | Self::Is(_) => None,
         }
     }
 
-    fn bind(&self, selection: &Selection<'_>) -> Test {
+    fn bind(&self, selection: &Selection<'_>) -> Result<Test, SearchError> {
         let documents = &selection.index.documents;
-        let parts = |parts: &[Self]| parts.iter().map(|part| part.bind(selection)).collect();
-        match self {
-            Self::All(inner) => Test::All(parts(inner)),
-            Self::Any(inner) => Test::Any(parts(inner)),
-            Self::Not(inner) => Test::Not(Box::new(inner.bind(selection))),
+        let parts = |parts: &[Self]| parts.iter().map(|part| part.bind(selection)).collect::<Result<_, _>>();
+        Ok(match self {
+            Self::All(inner) => Test::All(parts(inner)?),
+            Self::Any(inner) => Test::Any(parts(inner)?),
+            Self::Not(inner) => Test::Not(Box::new(inner.bind(selection)?)),
             Self::Holds(place) => Test::Holds(*place),
-            Self::Path(pattern) => Test::Among(documents.where_path(|path| pattern.is_match(path.bytes())) & &selection.documents),
+            Self::Path(path) => {
+                let (matcher, needs) = path.as_ref();
+                Test::Among(match selection.index.grams.blocks(Of::Paths, needs)? {
+                    Some(blocks) => {
+                        let named = documents.with_blocks(&blocks) & &selection.documents;
+                        let is = |&document: &u32| documents.path(document).is_some_and(|path| matcher.is_match(path.bytes()));
+                        named.iter().filter(is).collect()
+                    }
+                    None => documents.where_path(|path| matcher.is_match(path.bytes())) & &selection.documents,
+                })
+            }
+            Self::Is(is) => Test::Among(documents.that_are(*is) & &selection.documents),
             Self::Language(name) => {
                 Test::Among(documents.where_language(|language| language_key(language) == *name) & &selection.documents)
             }
             Self::Product(name) => Test::Always(name.is_match(selection.scope.product.as_bytes())),
-        }
+        })
     }
 }
 
 impl Test {
-    /// `candidates` gives, for a matcher, documents of the scope that include all in which it is found.
-    pub(super) fn bounds(
-        &self,
-        scope: &RoaringBitmap,
-        candidates: &mut impl FnMut(usize) -> Result<RoaringBitmap, SearchError>,
-    ) -> Result<Bounds, SearchError> {
-        Ok(match self {
+    /// `candidates` gives, for a matcher, documents that include all in which it is found; `None` when that may be all.
+    fn bounds(&self, scope: &RoaringBitmap, candidates: &impl Fn(usize) -> Option<RoaringBitmap>) -> Bounds {
+        match self {
             Self::Always(true) => Bounds { sure: scope.clone(), maybe: scope.clone() },
             Self::Always(false) => Bounds { sure: RoaringBitmap::new(), maybe: RoaringBitmap::new() },
             Self::Among(documents) => Bounds { sure: documents.clone(), maybe: documents.clone() },
-            Self::Holds(place) => Bounds { sure: RoaringBitmap::new(), maybe: candidates(*place)? & scope },
+            Self::Holds(place) => {
+                let maybe = candidates(*place).map_or_else(|| scope.clone(), |found| found & scope);
+                Bounds { sure: RoaringBitmap::new(), maybe }
+            }
             Self::Not(inner) => {
-                let inner = inner.bounds(scope, candidates)?;
+                let inner = inner.bounds(scope, candidates);
                 Bounds { sure: scope - inner.maybe, maybe: scope - inner.sure }
             }
             Self::All(parts) => {
                 let mut all = Bounds { sure: scope.clone(), maybe: scope.clone() };
                 for part in parts {
-                    let part = part.bounds(scope, candidates)?;
+                    let part = part.bounds(scope, candidates);
                     all.sure &= part.sure;
                     all.maybe &= part.maybe;
                 }
@@ -168,13 +243,13 @@ impl Test {
             Self::Any(parts) => {
                 let mut any = Bounds { sure: RoaringBitmap::new(), maybe: RoaringBitmap::new() };
                 for part in parts {
-                    let part = part.bounds(scope, candidates)?;
+                    let part = part.bounds(scope, candidates);
                     any.sure |= part.sure;
                     any.maybe |= part.maybe;
                 }
                 any
             }
-        })
+        }
     }
 
     /// Whether it holds of a document; `found` tells whether a matcher is found in it.
@@ -193,6 +268,17 @@ impl Test {
                 parts.iter().filter(|p| !p.reads()).any(|p| p.holds(document, found))
                     || parts.iter().filter(|p| p.reads()).any(|p| p.holds(document, found))
             }
+        }
+    }
+
+    /// Whether it is a term looked for in texts, and nothing else.
+    pub(super) fn is_one_term(&self) -> bool {
+        match self {
+            Self::Holds(_) => true,
+            Self::All(parts) => {
+                parts.iter().filter(|part| part.reads()).all(Self::is_one_term) && parts.iter().filter(|p| p.reads()).count() == 1
+            }
+            _ => false,
         }
     }
 
@@ -221,4 +307,15 @@ fn language_key(name: &str) -> String {
         _ => return name,
     };
     long.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_up_takes_whole_paces() {
+        let left = |micros| left_of_pace(Duration::from_micros(micros)).as_micros();
+        assert_eq!([left(0), left(1), left(4_999), left(5_000), left(12_345)], [5_000, 4_999, 1, 5_000, 2_655]);
+    }
 }

@@ -14,7 +14,13 @@
 //! | `path:`, `file:` | plain text: part of its path; with `*`, `?`, `[…]` or `{a,b}`: the path, or its end from some component on; `/…/`: an expression on the path |
 //! | `lang:c` | is in this language, whatever the case |
 //! | `product:git` | belongs to a product of this name; a pattern may be given |
-//! | `version:v2.*` | once, outside of OR, NOT and parentheses: search these versions; `all`; without it each product's newest |
+//! | `is:binary`, `nonutf8`, `longline`, `unindexed`, `generated`, `hidden` | what its contents are like: see [`Trait`] |
+//! | `is:source`, `documentation`, `test`, `vendored` | what its path looks like |
+//! | `version:v2.*` | once, outside of OR, NOT and parentheses: search these versions; `all`; `v2.1..v2.4` with both ends, `v2.1..`, `..v2.4`; without it each product's newest |
+//! | `type:file`, `path`, `diff`, `commit` | once, likewise: what is searched: contents, names alone, changed lines, commit messages |
+//! | `count:all` | once, likewise: count to the end, however long it takes |
+//! | `author:name` | of changes and commits: part of the author's name |
+//! | `is:added`, `is:removed` | of changes: lines that came, lines that went |
 //! | `case:yes`, `no`, `auto` | once, likewise: `auto`, as without it, heeds case in a term that has a capital |
 //!
 //! A term and a bare word end at white space. In patterns `*` stops at a slash and `**` does not.
@@ -22,15 +28,32 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::PathKind;
 use super::parser;
 use super::pattern::Matcher;
 
 /// A whole query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     pub(super) filter: Option<Expr>,
     pub(super) versions: Versions,
     pub(super) case: Case,
+    pub(super) kind: Type,
+    pub(super) count_all: bool,
+}
+
+/// What is searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// Files by their contents.
+    #[default]
+    File,
+    /// Files by their paths: words and expressions are looked for there.
+    Path,
+    /// Lines added and removed, in all of history.
+    Diff,
+    /// Messages of commits.
+    Commit,
 }
 
 /// What a file must be like.
@@ -54,6 +77,79 @@ pub enum Term {
     Language(String),
     /// The file belongs to a product whose name is like this pattern.
     Product(String),
+    /// The file is so.
+    Is(Trait),
+    /// This is part of the name of the change's author.
+    Author(String),
+}
+
+/// What a file, or a changed line, is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trait {
+    /// It is no text; it is searched by the texts that are found in it.
+    Binary,
+    /// It is a text in another encoding than UTF-8; it is searched decoded and by its bytes.
+    NonUtf8,
+    /// It has a line of more than [`Trait::LONG_LINE`] bytes.
+    LongLine,
+    /// It could not be read when it was indexed, and is searched by its path alone.
+    Unindexed,
+    /// It says of itself that a program wrote it.
+    Generated,
+    /// It holds characters that cannot be seen, or that turn the direction of text.
+    Hidden,
+    /// Its path looks like this.
+    Kind(PathKind),
+    /// The line was added.
+    Added,
+    /// The line was removed.
+    Removed,
+}
+
+impl Trait {
+    /// Bytes above which a line is long.
+    pub const LONG_LINE: usize = 1_000;
+    /// All, by their names in queries, with what each means.
+    pub const ALL: [(&'static str, Self, &'static str); 12] = [
+        ("binary", Self::Binary, "no text; searched by the texts in it"),
+        ("nonutf8", Self::NonUtf8, "a text in another encoding than UTF-8"),
+        ("longline", Self::LongLine, "has a line of more than 1,000 bytes"),
+        ("unindexed", Self::Unindexed, "could not be read when it was indexed"),
+        ("generated", Self::Generated, "says that a program wrote it"),
+        ("hidden", Self::Hidden, "holds characters that cannot be seen or turn the direction of text"),
+        ("source", Self::Kind(PathKind::Source), "neither documentation, test nor vendored, by its path"),
+        ("documentation", Self::Kind(PathKind::Documentation), "documentation, by its path"),
+        ("test", Self::Kind(PathKind::Test), "a test, by its path"),
+        ("vendored", Self::Kind(PathKind::Vendored), "brought in from elsewhere, by its path"),
+        ("added", Self::Added, "lines that were added (with type:diff)"),
+        ("removed", Self::Removed, "lines that were removed (with type:diff)"),
+    ];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, ..)| *known == name).map(|(_, is, _)| *is)
+    }
+
+    /// As it is written behind `is:`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, is, _)| *is == self).map_or("", |(name, ..)| name)
+    }
+}
+
+impl Type {
+    /// All, by their names in queries, with what each searches.
+    pub const ALL: [(&'static str, Self, &'static str); 4] = [
+        ("file", Self::File, "files by their contents"),
+        ("path", Self::Path, "files by their names"),
+        ("diff", Self::Diff, "lines added and removed, in all of history"),
+        ("commit", Self::Commit, "messages of commits"),
+    ];
+
+    /// As it is written behind `type:`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, kind, _)| *kind == self).map_or("", |(name, ..)| name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +167,11 @@ pub enum Versions {
     All,
     /// Those whose name is like this pattern.
     Like(String),
+    /// Those between two, both included; an end that is not named is open.
+    Between {
+        oldest: Option<String>,
+        newest: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +229,17 @@ impl Query {
         self.case
     }
 
+    #[must_use]
+    pub fn kind(&self) -> Type {
+        self.kind
+    }
+
+    /// Whether everything is to be counted, however long it takes.
+    #[must_use]
+    pub fn counts_all(&self) -> bool {
+        self.count_all
+    }
+
     /// Whether it looks into files, rather than at their paths, languages and products alone.
     #[must_use]
     pub fn reads_contents(&self) -> bool {
@@ -151,7 +263,7 @@ impl Case {
             Self::Auto => match term {
                 Term::Text(text) | Term::Path(PathTerm::Words(text)) => !text.chars().any(char::is_uppercase),
                 Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) => !Matcher::has_capital(pattern),
-                Term::Language(_) | Term::Product(_) => true,
+                Term::Language(_) | Term::Product(_) | Term::Is(_) | Term::Author(_) => true,
             },
         }
     }
@@ -161,7 +273,7 @@ impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Some(filter) = &self.filter {
-            let alone = self.versions == Versions::Newest && self.case == Case::Auto;
+            let alone = Self { filter: None, ..self.clone() } == Self::default();
             parts.push(match filter {
                 Expr::Any(_) if !alone => format!("({filter})"),
                 _ => filter.to_string(),
@@ -174,7 +286,19 @@ impl fmt::Display for Query {
             Versions::Like(pattern) if pattern == "all" || pattern == "newest" => {
                 parts.push(format!("version:{}", quoted(pattern)));
             }
+            // Quoted, since a version may be called "a..b" elsewhere than in git.
+            Versions::Like(pattern) if pattern.contains("..") => parts.push(format!("version:{}", quoted(pattern))),
             Versions::Like(pattern) => parts.push(format!("version:{}", value(pattern))),
+            Versions::Between { oldest, newest } => {
+                let end = |name: &Option<String>| name.clone().unwrap_or_default();
+                parts.push(format!("version:{}..{}", end(oldest), end(newest)));
+            }
+        }
+        if self.kind != Type::File {
+            parts.push(format!("type:{}", self.kind.name()));
+        }
+        if self.count_all {
+            parts.push("count:all".to_owned());
         }
         match self.case {
             Case::Auto => {}
@@ -226,6 +350,8 @@ impl fmt::Display for Term {
             Self::Path(PathTerm::Pattern(pattern)) => write!(f, "path:{}", slashed(pattern)),
             Self::Language(name) => write!(f, "lang:{}", value(name)),
             Self::Product(name) => write!(f, "product:{}", value(name)),
+            Self::Is(is) => write!(f, "is:{}", is.name()),
+            Self::Author(name) => write!(f, "author:{}", value(name)),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What may be searched: a bitmap over documents, made before anything is read or counted.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps as _, RoaringBitmap};
 
+use super::ProductIndex;
 use super::pattern::Matcher;
 use super::query::Versions;
-use super::{ProductIndex, VersionKey};
 use crate::catalog::RepoPath;
 
 /// The products that a person may read of, in the order in which they are to be listed.
@@ -38,9 +39,8 @@ pub(super) struct VersionScope {
 }
 
 impl VersionScope {
-    pub(super) fn allows(&self, path: &RepoPath) -> bool {
-        let lies_in = |places: &[RepoPath]| places.iter().any(|place| place.contains(path));
-        lies_in(&self.includes) && !lies_in(&self.excludes)
+    fn opens_all(&self) -> bool {
+        self.excludes.is_empty() && self.includes.iter().any(RepoPath::is_root)
     }
 }
 
@@ -48,10 +48,18 @@ impl VersionScope {
 pub(super) struct Selection<'a> {
     pub(super) scope: &'a ProductScope,
     pub(super) index: &'a ProductIndex,
-    /// Newest first.
-    versions: Vec<(&'a VersionScope, &'a RoaringBitmap)>,
+    /// Newest first, each once.
+    versions: Vec<Held<'a>>,
     /// Documents that may be read in one of these versions.
     pub(super) documents: RoaringBitmap,
+    /// Something that the index holds may not be read.
+    pub(super) partial: bool,
+}
+
+/// What may be read of a version.
+struct Held<'a> {
+    name: &'a str,
+    documents: Cow<'a, RoaringBitmap>,
 }
 
 impl<'a> Selection<'a> {
@@ -59,41 +67,88 @@ impl<'a> Selection<'a> {
     pub(super) fn new(scope: &'a ProductScope, asked: &Versions) -> (Option<Self>, Vec<&'a VersionScope>) {
         let wanted = asked_for(&scope.versions, asked);
         let Some(index) = scope.index.as_deref() else { return (None, wanted) };
-        let known: HashMap<&VersionKey, &RoaringBitmap> = index.versions.iter().map(|version| (&version.key, &version.documents)).collect();
-        let mut versions = Vec::new();
+        let mut rules = Rules::default();
+        let mut versions: Vec<Held<'a>> = Vec::new();
         let mut missing = Vec::new();
         for version in wanted {
-            let key = VersionKey { name: version.name.clone(), commit: version.commit.clone() };
-            match known.get(&key) {
-                Some(documents) => versions.push((version, *documents)),
-                None => missing.push(version),
+            let Some(documents) = index.version(&version.name, &version.commit) else {
+                missing.push(version);
+                continue;
+            };
+            let documents = rules.apply(index, version, documents);
+            // One version stands in the scope once for each grant that opens it.
+            match versions.last_mut().filter(|last| last.name == version.name) {
+                Some(last) => *last.documents.to_mut() |= documents.as_ref(),
+                None => versions.push(Held { name: &version.name, documents }),
             }
         }
-        let documents = readable(index, &versions);
-        (Some(Self { scope, index, versions, documents }), missing)
+        let all_open = versions.iter().all(|version| matches!(version.documents, Cow::Borrowed(_)));
+        let documents = if all_open && versions.len() == index.versions.len() {
+            index.living.clone()
+        } else {
+            versions.iter().map(|version| version.documents.as_ref()).union()
+        };
+        // Whether anything is closed must not depend on what this query asks for.
+        let open = scope.versions.iter().filter(|version| version.opens_all() && index.version(&version.name, &version.commit).is_some());
+        let partial = open.map(|version| &version.name).collect::<HashSet<_>>().len() < index.versions.len();
+        (Some(Self { scope, index, versions, documents, partial }), missing)
     }
 
-    /// The versions in which this document may be read, newest first.
-    pub(super) fn versions_of(&self, document: u32) -> Vec<&'a str> {
-        self.holding(document).map(|(_, version)| version.name.as_str()).collect()
+    /// The versions searched, newest first.
+    pub(super) fn version_names(&self) -> impl ExactSizeIterator<Item = &'a str> {
+        self.versions.iter().map(|version| version.name)
+    }
+
+    /// The places, among the versions searched, of those in which this document may be read; in order.
+    pub(super) fn places_of(&self, document: u32) -> impl Iterator<Item = usize> {
+        self.versions.iter().enumerate().filter(move |(_, version)| version.documents.contains(document)).map(|(place, _)| place)
+    }
+
+    pub(super) fn name(&self, place: usize) -> &'a str {
+        self.versions.get(place).map_or("", |version| version.name)
     }
 
     /// How many versions back the newest lies in which this document may be read.
-    pub(super) fn age_of(&self, document: u32) -> Option<usize> {
-        self.holding(document).next().map(|(age, _)| age)
+    pub(super) fn age_of(&self, document: u32) -> usize {
+        self.places_of(document).next().unwrap_or(usize::MAX)
     }
 
-    fn holding(&self, document: u32) -> impl Iterator<Item = (usize, &'a VersionScope)> {
-        let path = self.index.documents.path(document);
-        let holds = move |(version, documents): &(&VersionScope, &RoaringBitmap)| {
-            documents.contains(document) && path.is_some_and(|path| version.allows(path))
-        };
-        let versions = self.versions.iter().enumerate();
-        versions.filter(move |(_, version)| holds(version)).map(|(age, (version, _))| (age, *version))
+    /// What may be read in the newest of the versions searched.
+    pub(super) fn newest(&self) -> Option<&RoaringBitmap> {
+        self.versions.first().map(|version| version.documents.as_ref())
+    }
+
+    /// How many of these documents may be read in each of the versions searched.
+    pub(super) fn count_by_version(&self, documents: &RoaringBitmap) -> impl Iterator<Item = (&'a str, u64)> {
+        self.versions.iter().map(|version| (version.name, version.documents.intersection_len(documents)))
+    }
+}
+
+/// Most versions share their rules: each set of rules is worked out once.
+#[derive(Default)]
+struct Rules<'a>(HashMap<(&'a [RepoPath], &'a [RepoPath]), RoaringBitmap>);
+
+impl<'a> Rules<'a> {
+    fn apply(&mut self, index: &ProductIndex, version: &'a VersionScope, documents: &'a RoaringBitmap) -> Cow<'a, RoaringBitmap> {
+        if version.opens_all() {
+            return Cow::Borrowed(documents);
+        }
+        let open = self.0.entry((&version.includes, &version.excludes)).or_insert_with(|| {
+            let mut open = RoaringBitmap::new();
+            for place in &version.includes {
+                open |= index.documents.below(place).as_ref();
+            }
+            for place in &version.excludes {
+                open -= index.documents.below(place).as_ref();
+            }
+            open
+        });
+        Cow::Owned(documents & &*open)
     }
 }
 
 fn asked_for<'a>(versions: &'a [VersionScope], asked: &Versions) -> Vec<&'a VersionScope> {
+    let named = |name: &str| versions.iter().position(|version| version.name == name);
     match asked {
         // One version stands here once for each grant that opens it.
         Versions::Newest => {
@@ -105,28 +160,15 @@ fn asked_for<'a>(versions: &'a [VersionScope], asked: &Versions) -> Vec<&'a Vers
             // A query is parsed with the same pattern.
             Err(_) => Vec::new(),
         },
-    }
-}
-
-fn readable(index: &ProductIndex, versions: &[(&VersionScope, &RoaringBitmap)]) -> RoaringBitmap {
-    // Most versions share their rules: each set of rules is worked out once.
-    let mut by_rules: HashMap<(&[RepoPath], &[RepoPath]), RoaringBitmap> = HashMap::new();
-    for (version, documents) in versions {
-        *by_rules.entry((&version.includes, &version.excludes)).or_default() |= *documents;
-    }
-    let mut readable = RoaringBitmap::new();
-    for ((includes, excludes), mut documents) in by_rules {
-        if !includes.iter().any(RepoPath::is_root) {
-            let mut included = RoaringBitmap::new();
-            for place in includes {
-                included |= index.documents.below(place).as_ref();
-            }
-            documents &= included;
+        Versions::Between { oldest, newest } => {
+            let first = newest.as_deref().map_or(Some(0), named);
+            let last = oldest.as_deref().map_or(versions.len().checked_sub(1), named);
+            let Some((first, last)) = first.zip(last) else { return Vec::new() };
+            // Whoever writes the newer one first means the same.
+            let (first, last) = (first.min(last), first.max(last));
+            let last = versions.get(last).map(|version| &version.name);
+            let behind = versions.iter().rposition(|version| Some(&version.name) == last).map_or(0, |place| place + 1);
+            versions.get(first..behind).unwrap_or_default().iter().collect()
         }
-        for place in excludes {
-            documents -= index.documents.below(place).as_ref();
-        }
-        readable |= documents;
     }
-    readable
 }

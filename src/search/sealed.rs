@@ -82,7 +82,7 @@ impl Searcher {
     /// Runs a query within what its asker may read. Blocks: call it off the async threads.
     ///
     /// # Errors
-    /// As [`Searcher::run`].
+    /// When an index cannot be read, or the work was cancelled.
     pub fn run_scoped(
         &self,
         scoped: &Scoped<Query>,
@@ -91,19 +91,43 @@ impl Searcher {
         page: PageRequest,
         budget: &Budget,
     ) -> Result<Sealed<Results>, SearchError> {
+        let mut whole: Option<Sealed<Results>> = None;
+        self.stream_scoped(scoped, text, indexes, page, budget, &mut |mut part| {
+            if let Some(earlier) = whole.take() {
+                part.found.hits.splice(..0, earlier.found.hits);
+            }
+            whole = Some(part);
+            Ok(())
+        })?;
+        whole.ok_or(SearchError::Cancelled)
+    }
+
+    /// The same in parts: `sink` takes each as soon as it is ready, the last with the totals. Each is to be recorded and opened
+    /// by itself.
+    ///
+    /// # Errors
+    /// When an index cannot be read, the work was cancelled, or `sink` fails.
+    pub fn stream_scoped(
+        &self,
+        scoped: &Scoped<Query>,
+        text: &str,
+        indexes: &Indexes,
+        page: PageRequest,
+        budget: &Budget,
+        sink: &mut dyn FnMut(Sealed<Results>) -> Result<(), SearchError>,
+    ) -> Result<(), SearchError> {
         let scope = scope_of(scoped, indexes);
-        let mut found = self.run(scoped.query(), &scope, page, budget)?;
-        let all = found.hits.len();
-        found.hits.retain(|hit| may_read(scoped, hit));
-        if found.hits.len() != all {
-            tracing::error!(lost = all - found.hits.len(), "a search found files outside of its scope; they were withheld");
-        }
-        for hit in &mut found.hits {
-            hit.versions.dedup();
-        }
-        found.not_indexed.dedup();
         let bases = scoped.products().iter().filter_map(|one| Some((one.product.name.clone(), one.versions.first()?.basis.clone())));
-        Ok(Sealed { found, principal: scoped.principal().clone(), query: text.to_owned(), bases: bases.collect() })
+        let bases: Vec<_> = bases.collect();
+        self.stream(scoped.query(), &scope, page, budget, &mut |mut found| {
+            let all = found.hits.len();
+            found.hits.retain(|hit| hit.states.iter().all(|state| may_read(scoped, state)));
+            if found.hits.len() != all {
+                tracing::error!(lost = all - found.hits.len(), "a search found files outside of its scope; they were withheld");
+            }
+            found.not_indexed.dedup();
+            sink(Sealed { found, principal: scoped.principal().clone(), query: text.to_owned(), bases: bases.clone() })
+        })
     }
 }
 
@@ -126,7 +150,7 @@ impl Recordable for Sealed<Results> {
         let mut drafts = Vec::new();
         let mut room = ENTRY_ROOM;
         let mut shown = Vec::new();
-        for hit in &self.found.hits {
+        for hit in self.found.hits.iter().flat_map(|hit| &hit.states) {
             let place = place_of(hit);
             let size = hit.path.bytes().len() * 6 + place.lines.len() * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 120;
             if size > room && !shown.is_empty() {
@@ -142,6 +166,7 @@ impl Recordable for Sealed<Results> {
                 ("files", json!(self.found.total_files)),
                 ("lines", json!(self.found.total_lines)),
                 ("searched", json!(self.found.searched_files)),
+                ("complete", json!(self.found.complete)),
             ];
             first.facts.extend(facts.map(|(name, value)| (name.to_owned(), value)));
             let bases: Vec<_> =

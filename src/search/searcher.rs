@@ -1,119 +1,33 @@
 //! Answering a query within a scope.
 //!
-//! First every candidate is read, in parallel, to learn whether it matches and how many lines; then the files of the page asked
-//! for are read once more for what is shown of them. So a page costs the same memory however much there is to find.
+//! What may match is looked through in tiers, in the order in which files are listed; a tier is looked through in parallel, and
+//! what matches in it is ranked. Then the paths of the page asked for are read once more for what is shown of them. So a page
+//! costs the same memory however much there is to find, pages follow one another, and what is found early can be shown early.
+//! Once the page is full the search goes on to count the rest, as far as the budget goes; a page that is not full goes on.
 
-use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
 use roaring::RoaringBitmap;
 
-use super::documents::PathKind;
-use super::plan::{Plan, Test};
-use super::query::Query;
+use super::SearchError;
+use super::facets::facets;
+use super::plan::{Bound, Plan};
+use super::query::{Query, Trait};
+use super::rank::NameHas;
+use super::results::{Budget, Coverage, PageRequest, PathHit, Results, VersionName};
 use super::scope::{Scope, Selection};
-use super::{BlobId, SearchError, verify};
-use crate::catalog::RepoPath;
+use super::show;
+use super::verify::{Counted, Subject};
 
-/// Which part of the answer is wanted. Files are counted from 0, in the order in which they are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageRequest {
-    pub offset: usize,
-    /// Files; 1,000 at most.
-    pub limit: usize,
-    /// Lines shown of one file; 10,000 at most.
-    pub lines_per_file: usize,
-    /// Lines shown before and after each; 20 at most.
-    pub context: usize,
-}
-
-impl Default for PageRequest {
-    fn default() -> Self {
-        Self { offset: 0, limit: 30, lines_per_file: 20, context: 0 }
-    }
-}
-
-/// What a query may cost. When it is spent, what was found so far is the answer, and says that it is not complete.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    pub deadline: Option<Instant>,
-    /// Bytes of texts read to learn what matches.
-    pub bytes: u64,
-    /// Set when nobody waits for the answer any more.
-    pub cancel: Arc<AtomicBool>,
-}
-
-impl Budget {
-    #[must_use]
-    pub fn unlimited() -> Self {
-        Self { deadline: None, bytes: u64::MAX, cancel: Arc::default() }
-    }
-}
-
-/// An answer. Everything in it is counted within the scope, and of the versions asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Results {
-    /// Lines that a match of a term touches, in all files that match.
-    pub total_lines: u64,
-    pub total_files: u64,
-    /// False: the totals are lower bounds.
-    pub complete: bool,
-    /// Distinct files that the answer takes account of, of those in `scope_files`. Binary files are searched by their paths.
-    pub searched_files: u64,
-    pub scope_files: u64,
-    /// Files in the scope that have no text.
-    pub binary_files: u64,
-    /// Files in the scope that could not be read when they were indexed.
-    pub unread_files: u64,
-    /// Versions asked for that the index does not hold as they are now.
-    pub not_indexed: Vec<VersionName>,
-    /// By product as in the scope, then by kind of path, then by path, then by newest version.
-    pub hits: Vec<FileHit>,
-    /// The offset of the next page.
-    pub next: Option<usize>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionName {
-    pub product: String,
-    pub version: String,
-}
-
-/// A file that matches: the same path with the same bytes, in all the versions named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileHit {
-    pub product: String,
-    /// Newest first.
-    pub versions: Vec<String>,
-    pub path: RepoPath,
-    pub blob: BlobId,
-    pub language: Option<String>,
-    pub binary: bool,
-    pub kind: PathKind,
-    /// Lines in this file that a match touches; `lines` are the first of them.
-    pub total_lines: u64,
-    pub lines: Vec<LineHit>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineHit {
-    /// From 1.
-    pub number: u64,
-    /// Without its end. A long line is cut to the part around its first match.
-    pub text: String,
-    /// What matches, in bytes of `text`: first, and behind the last. In order, not overlapping.
-    pub ranges: Vec<(usize, usize)>,
-    pub before: Vec<String>,
-    pub after: Vec<String>,
-    /// Bytes of the line that are not shown, before and behind `text`.
-    pub cut_front: usize,
-    pub cut_back: usize,
-}
+/// Bytes looked through before what was found is ranked: of the first tier, and of the others.
+const FIRST_TIER: u64 = 64 << 20;
+const TIER: u64 = 256 << 20;
+/// Bytes below which starting a thread costs more than it brings.
+const ALONE: u64 = 512 << 10;
 
 /// Answers queries, each on a few threads.
 #[derive(Clone, Debug)]
@@ -121,19 +35,33 @@ pub struct Searcher {
     threads: usize,
 }
 
-/// A file to look into: the place of its product, and its number there.
-#[derive(Clone, Copy)]
-struct Candidate {
-    product: usize,
-    document: u32,
-    /// It matches, and nothing in it is shown.
-    settled: bool,
+/// A product in which something may match.
+pub(super) struct Product<'a> {
+    pub(super) selection: Selection<'a>,
+    pub(super) bound: Bound,
+    /// Documents found to match.
+    matching: RoaringBitmap,
 }
 
-struct Product<'a> {
-    selection: Selection<'a>,
-    test: Test,
+/// A path at which something may match: its documents, newest first.
+#[derive(Clone, Debug)]
+struct Candidate {
+    product: usize,
+    documents: Vec<u32>,
+    bytes: u64,
 }
+
+/// A path at which something matches.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) product: usize,
+    /// Newest first, each with the lines in it.
+    pub(super) documents: Vec<(u32, u64)>,
+    score: u32,
+}
+
+/// Where parts of an answer go that are ready before the whole is. What it returns with an error ends the search.
+pub(super) type Sink<'a> = dyn FnMut(Results) -> Result<(), SearchError> + 'a;
 
 impl Searcher {
     /// `threads` a query may use: 1 to 64.
@@ -146,15 +74,38 @@ impl Searcher {
     ///
     /// # Errors
     /// When an index cannot be read, or the work was cancelled.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn run(&self, query: &Query, scope: &Scope, page: PageRequest, budget: &Budget) -> Result<Results, SearchError> {
+        let mut whole = None;
+        self.stream(query, scope, page, budget, &mut |part| {
+            let hits = whole.take().map(|earlier: Results| earlier.hits).unwrap_or_default();
+            whole = Some(Results { hits: hits.into_iter().chain(part.hits.clone()).collect(), ..part });
+            Ok(())
+        })?;
+        Ok(whole.unwrap_or_default())
+    }
+
+    /// Answers a query in one part or more: hits are in the first part in which they are ready, totals count up.
+    ///
+    /// # Errors
+    /// When an index cannot be read, the work was cancelled, or `sink` fails.
+    pub(super) fn stream(
+        &self,
+        query: &Query,
+        scope: &Scope,
+        page: PageRequest,
+        budget: &Budget,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), SearchError> {
         let page = PageRequest {
             limit: page.limit.min(1_000),
             lines_per_file: page.lines_per_file.min(10_000),
             context: page.context.min(20),
+            states_per_path: page.states_per_path.clamp(1, 1_000),
             ..page
         };
         let plan = Plan::new(query)?;
-        let mut results = Results::nothing();
+        let mut results = Results { complete: true, ..Results::default() };
         let mut products = Vec::new();
         let mut candidates = Vec::new();
         for product in scope.products.iter().filter(|product| plan.concerns(&product.product)) {
@@ -164,111 +115,140 @@ impl Searcher {
                 .extend(missing.into_iter().map(|version| VersionName { product: product.product.clone(), version: version.name.clone() }));
             let Some(selection) = selection else { continue };
             results.cover(&selection);
-            let test = plan.bind(&selection);
-            candidates.extend(order(&selection, products.len(), &candidates_of(&plan, &test, &selection)?));
-            products.push(Product { selection, test });
+            let bound = plan.bind(&selection)?;
+            candidates.extend(order(&selection, products.len(), &bound));
+            products.push(Product { selection, bound, matching: RoaringBitmap::new() });
         }
         results.complete = results.not_indexed.is_empty() && (results.unread_files == 0 || !query.reads_contents());
 
-        let found = self.count(&plan, &products, &candidates, budget)?;
-        let left = (candidates.len() - found.looked_into) as u64;
-        results.complete &= left == 0;
-        results.searched_files = results.scope_files - left;
-        results.total_files = found.matching.len() as u64;
-        results.total_lines = found.matching.iter().map(|(_, lines)| lines).sum();
-
-        let wanted: Vec<Candidate> =
-            found.matching.iter().skip(page.offset).take(page.limit).filter_map(|(place, _)| candidates.get(*place).copied()).collect();
-        let end = page.offset.saturating_add(wanted.len());
-        results.next = (end < found.matching.len() && !wanted.is_empty()).then_some(end);
-        results.hits = self.show(&plan, &products, &wanted, &page, budget)?;
-        Ok(results)
+        let mut found: Vec<Found> = Vec::new();
+        let mut shown = 0;
+        let mut left: u64 = candidates.iter().map(|candidate| candidate.documents.len() as u64).sum();
+        let mut rest = candidates.as_slice();
+        let mut spent = 0;
+        let mut size = FIRST_TIER;
+        while !rest.is_empty() {
+            let full = found.len() > page.offset.saturating_add(page.limit);
+            let over = budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if over || full && !query.count_all && spent >= budget.bytes {
+                break;
+            }
+            let (tier, more) = rest.split_at(tier_of(rest, size.min(budget.bytes.max(1))));
+            let looked_into = self.count(&plan, &products, tier, budget, &mut found)?;
+            for one in found.get(shown_before(&found, looked_into.found)..).unwrap_or_default() {
+                if let Some(product) = products.get_mut(one.product) {
+                    product.matching.extend(one.documents.iter().map(|(document, _)| *document));
+                }
+            }
+            left -= looked_into.documents;
+            spent += tier.iter().map(|candidate| candidate.bytes).sum::<u64>();
+            rest = if looked_into.whole { more } else { &[] };
+            size = TIER;
+            if !rest.is_empty() {
+                // What stands in this tier stays where it is.
+                let ready = page_of(&found, &page, shown);
+                if !ready.is_empty() {
+                    shown += ready.len();
+                    let hits = self.show(&plan, &products, ready, &page, budget)?;
+                    let counted = results.counted(&found, left);
+                    sink(Results { hits, more_to_come: true, complete: false, ..counted })?;
+                }
+            }
+        }
+        let ready = page_of(&found, &page, shown);
+        let end = page.offset.saturating_add(shown + ready.len());
+        let hits = self.show(&plan, &products, ready, &page, budget)?;
+        let mut last = results.counted(&found, left);
+        last.complete &= left == 0;
+        last.next = (end < found.len() && end > page.offset).then_some(end);
+        last.hits = hits;
+        let spread: Vec<_> = products.iter().map(|product| (&product.selection, &product.matching)).collect();
+        last.facets = facets(&spread);
+        sink(last)
     }
 
-    /// Looks into the candidates, in order, until the budget is spent.
-    fn count(&self, plan: &Plan, products: &[Product<'_>], candidates: &[Candidate], budget: &Budget) -> Result<Found, SearchError> {
-        let spent = AtomicU64::new(0);
-        let all = self.in_parallel(candidates, budget, |candidate, text| {
-            if candidate.settled {
-                return Ok(Some(Some(0)));
-            }
-            let Some(product) = products.get(candidate.product) else { return Ok(Some(None)) };
+    /// Looks into the paths of a tier, and adds those that match to `found`, ranked.
+    fn count(
+        &self,
+        plan: &Plan,
+        products: &[Product<'_>],
+        tier: &[Candidate],
+        budget: &Budget,
+        found: &mut Vec<Found>,
+    ) -> Result<LookedInto, SearchError> {
+        let words: Vec<String> = plan.words.iter().map(|word| word.to_lowercase()).collect();
+        let bytes = tier.iter().map(|candidate| candidate.bytes).sum();
+        let all = self.in_parallel(tier, bytes, budget, |candidate| {
+            let Some(product) = products.get(candidate.product) else { return Ok(None) };
             let index = product.selection.index;
-            let Some(document) = index.documents.get(candidate.document) else { return Ok(Some(None)) };
-            let over = budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if over || spent.load(Ordering::Relaxed) >= budget.bytes {
-                return Ok(None);
+            let mut matching = Vec::new();
+            let mut best = 0;
+            for &document in &candidate.documents {
+                let counted = if product.bound.bounds.sure.contains(document) && plan.shown.is_empty() {
+                    Some(Counted::default())
+                } else {
+                    Subject::new(plan, &product.bound, index, document)?.and_then(|subject| subject.count())
+                };
+                let Some(counted) = counted else { continue };
+                matching.push((document, counted.lines));
+                let Some((known, path)) = index.documents.get(document).zip(index.documents.path(document)) else { continue };
+                let newest = product.selection.newest().is_some_and(|newest| newest.contains(document));
+                best = best.max(counted.signals.score(index.documents.kind(known), NameHas::of(path, &words), newest));
             }
-            index.contents.read(&document.body, text)?;
-            spent.fetch_add(text.len() as u64, Ordering::Relaxed);
-            Ok(Some(verify::count(plan, &product.test, candidate.document, text)))
+            Ok((!matching.is_empty()).then_some(Found { product: candidate.product, documents: matching, score: best }))
         })?;
-        let looked_into = all.len();
-        let matching = all.into_iter().filter_map(|(place, lines)| Some((place, lines?))).collect();
-        Ok(Found { looked_into, matching })
+        let documents = tier.iter().zip(&all).map(|(candidate, _)| candidate.documents.len() as u64).sum();
+        let whole = all.len() == tier.len();
+        let mut ranked: Vec<Found> = all.into_iter().flatten().collect();
+        ranked.sort_by_key(|one| (one.product, std::cmp::Reverse(one.score)));
+        let new = ranked.len();
+        found.append(&mut ranked);
+        Ok(LookedInto { documents, found: new, whole })
     }
 
     fn show(
         &self,
         plan: &Plan,
         products: &[Product<'_>],
-        wanted: &[Candidate],
+        wanted: &[Found],
         page: &PageRequest,
         budget: &Budget,
-    ) -> Result<Vec<FileHit>, SearchError> {
-        let hits = self.in_parallel(wanted, budget, |candidate, text| {
-            let Some(Product { selection, .. }) = products.get(candidate.product) else { return Ok(None) };
-            let documents = &selection.index.documents;
-            let found = documents.get(candidate.document).zip(documents.path(candidate.document));
-            let Some((document, path)) = found else { return Ok(None) };
-            let (mut lines, mut total_lines) = (Vec::new(), 0);
-            if !candidate.settled {
-                selection.index.contents.read(&document.body, text)?;
-                (lines, total_lines) = verify::lines(plan, text, page);
-            }
-            let language = document.language.and_then(|l| documents.languages().get(usize::from(l)));
-            Ok(Some(FileHit {
-                product: selection.scope.product.clone(),
-                versions: selection.versions_of(candidate.document).into_iter().map(str::to_owned).collect(),
-                path: path.clone(),
-                blob: document.blob,
-                language: language.cloned(),
-                binary: document.is_binary(),
-                kind: documents.kind(document),
-                total_lines,
-                lines,
-            }))
+    ) -> Result<Vec<PathHit>, SearchError> {
+        // The budget's deadline is for looking; what was found is shown.
+        let budget = Budget { deadline: None, ..budget.clone() };
+        let hits = self.in_parallel(wanted, u64::MAX, &budget, |one| match products.get(one.product) {
+            Some(product) => show::path(plan, product, one, page),
+            None => Ok(None),
         })?;
-        Ok(hits.into_iter().map(|(_, hit)| hit).collect())
+        Ok(hits.into_iter().flatten().collect())
     }
 
-    /// What `work` makes of each candidate, with the candidate's place, in order. It stops everywhere at the first `None` or
-    /// error. `work` is given a buffer of its thread.
-    fn in_parallel<T: Send>(
+    /// What `work` makes of each, in order; of the first ones only, when the deadline passes.
+    fn in_parallel<I: Sync, T: Send>(
         &self,
-        candidates: &[Candidate],
+        items: &[I],
+        bytes: u64,
         budget: &Budget,
-        work: impl Fn(Candidate, &mut Vec<u8>) -> Result<Option<T>, SearchError> + Sync,
-    ) -> Result<Vec<(usize, T)>, SearchError> {
+        work: impl Fn(&I) -> Result<T, SearchError> + Sync,
+    ) -> Result<Vec<T>, SearchError> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
-        let outcome = Mutex::new((Vec::with_capacity(candidates.len()), None));
+        let outcome = Mutex::new((Vec::with_capacity(items.len()), None));
         let worker = || {
-            let mut text = Vec::new();
             let mut done = Vec::new();
             let mut failed = None;
             while !stop.load(Ordering::Relaxed) {
-                let place = next.fetch_add(1, Ordering::Relaxed);
-                let Some(candidate) = candidates.get(place) else { break };
                 if budget.cancel.load(Ordering::Relaxed) {
                     failed = Some(SearchError::Cancelled);
-                    stop.store(true, Ordering::Relaxed);
+                } else if budget.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     break;
-                }
-                match work(*candidate, &mut text) {
-                    Ok(Some(made)) => done.push((place, made)),
-                    Ok(None) => stop.store(true, Ordering::Relaxed),
-                    Err(e) => failed = Some(e),
+                } else {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(place) else { break };
+                    match work(item) {
+                        Ok(made) => done.push((place, made)),
+                        Err(e) => failed = Some(e),
+                    }
                 }
                 if failed.is_some() {
                     stop.store(true, Ordering::Relaxed);
@@ -278,7 +258,7 @@ impl Searcher {
             outcome.0.append(&mut done);
             outcome.1 = outcome.1.take().or(failed);
         };
-        let helpers = self.threads.min(candidates.len().div_ceil(4)).saturating_sub(1);
+        let helpers = if bytes < ALONE { 0 } else { self.threads.min(items.len().div_ceil(2)).saturating_sub(1) };
         thread::scope(|threads| {
             for _ in 0..helpers {
                 threads.spawn(worker);
@@ -290,66 +270,87 @@ impl Searcher {
             return Err(failed);
         }
         all.sort_unstable_by_key(|(place, _)| *place);
-        Ok(all)
+        Ok(all.into_iter().map(|(_, made)| made).collect())
     }
 }
 
-struct Found {
-    looked_into: usize,
-    /// The place of each candidate that matches, with the number of its lines.
-    matching: Vec<(usize, u64)>,
+/// How far a tier was looked through.
+struct LookedInto {
+    documents: u64,
+    /// Paths that match.
+    found: usize,
+    /// False: the deadline came first.
+    whole: bool,
+}
+
+/// The place of the first of so many that were found last.
+fn shown_before(found: &[Found], last: usize) -> usize {
+    found.len().saturating_sub(last)
+}
+
+/// What is ready of the page asked for, when so many of its paths were shown before.
+fn page_of<'a>(found: &'a [Found], page: &PageRequest, shown: usize) -> &'a [Found] {
+    let start = page.offset.saturating_add(shown).min(found.len());
+    let end = page.offset.saturating_add(page.limit).min(found.len());
+    found.get(start..end).unwrap_or_default()
+}
+
+/// How many candidates make up a tier of so many bytes: one at least.
+fn tier_of(candidates: &[Candidate], size: u64) -> usize {
+    let mut bytes = 0;
+    let within = candidates.iter().take_while(|candidate| {
+        let first = bytes == 0;
+        bytes += candidate.bytes.max(1);
+        first || bytes <= size
+    });
+    within.count()
 }
 
 impl Results {
-    fn nothing() -> Self {
-        Self {
-            total_lines: 0,
-            total_files: 0,
-            complete: true,
-            searched_files: 0,
-            scope_files: 0,
-            binary_files: 0,
-            unread_files: 0,
-            not_indexed: Vec::new(),
-            hits: Vec::new(),
-            next: None,
-        }
-    }
-
     fn cover(&mut self, selection: &Selection<'_>) {
         let documents = &selection.index.documents;
+        let those = |is: Trait| selection.documents.intersection_len(&documents.that_are(is));
         let files = selection.documents.len();
-        let unread = selection.documents.intersection_len(documents.unread());
         self.scope_files += files;
-        self.unread_files += unread;
-        self.binary_files += files - unread - selection.documents.intersection_len(documents.text());
+        self.unread_files += those(Trait::Unindexed);
+        self.binary_files += those(Trait::Binary);
+        self.coverage.push(Coverage {
+            product: selection.scope.product.clone(),
+            versions: selection.version_names().map(str::to_owned).collect(),
+            files,
+        });
     }
-}
 
-struct ToRead {
-    documents: RoaringBitmap,
-    /// Those of which nothing is left to learn.
-    settled: RoaringBitmap,
-}
-
-fn candidates_of(plan: &Plan, test: &Test, selection: &Selection<'_>) -> Result<ToRead, SearchError> {
-    let documents = &selection.index.documents;
-    let bounds = test.bounds(&selection.documents, &mut |place| plan.candidates(place, selection.index))?;
-    let settled = if plan.shown.is_empty() { bounds.sure } else { bounds.sure - documents.text() };
-    Ok(ToRead { documents: bounds.maybe, settled })
-}
-
-/// In the order in which files are listed.
-fn order(selection: &Selection<'_>, product: usize, found: &ToRead) -> Vec<Candidate> {
-    let documents = &selection.index.documents;
-    let mut keyed: Vec<_> = found.documents.iter().map(|document| (documents.rank(document), document)).collect();
-    keyed.sort_unstable();
-    // The same path with other bytes: the newest first.
-    for same in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
-        if same.len() > 1 {
-            same.sort_by_cached_key(|(_, document)| (selection.age_of(*document), documents.get(*document).map(|d| d.blob)));
+    /// The same with the totals of what was found; so many files are still to be looked into.
+    fn counted(&self, found: &[Found], left: u64) -> Self {
+        Self {
+            searched_files: self.scope_files - left,
+            total_paths: found.len() as u64,
+            total_files: found.iter().map(|one| one.documents.len() as u64).sum(),
+            total_lines: found.iter().flat_map(|one| &one.documents).map(|(_, lines)| lines).sum(),
+            ..self.clone()
         }
     }
-    let candidate = |document: u32| Candidate { product, document, settled: found.settled.contains(document) };
-    keyed.into_iter().map(|(_, document)| candidate(document)).collect()
+}
+
+/// What may match, in the order in which it is looked through: what is in the newest version searched before what is gone; by
+/// kind of path; by path. Of one path, the newest first.
+fn order(selection: &Selection<'_>, product: usize, bound: &Bound) -> Vec<Candidate> {
+    let documents = &selection.index.documents;
+    let mut keyed: Vec<(u32, u32)> = bound.bounds.maybe.iter().map(|document| (documents.rank(document), document)).collect();
+    keyed.sort_unstable();
+    let several = selection.version_names().len() > 1;
+    let mut here = Vec::new();
+    let mut gone = Vec::new();
+    for same in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
+        if several && same.len() > 1 {
+            same.sort_by_cached_key(|(_, document)| (selection.age_of(*document), documents.get(*document).map(|d| d.blob)));
+        }
+        let bytes = same.iter().map(|(_, document)| bound.bytes_of(selection, *document)).sum();
+        let numbers: Vec<u32> = same.iter().map(|(_, document)| *document).collect();
+        let in_newest = !several || numbers.iter().any(|n| selection.newest().is_some_and(|newest| newest.contains(*n)));
+        if in_newest { &mut here } else { &mut gone }.push(Candidate { product, documents: numbers, bytes });
+    }
+    here.append(&mut gone);
+    here
 }

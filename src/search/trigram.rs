@@ -1,9 +1,9 @@
 //! Three bytes at a time: what an expression needs to have in a text, and what a text has.
 //!
-//! Texts and expressions are compared with A to Z in lower case and every other byte as it is. Unicode's other case pairs (µ, the
-//! Kelvin sign, ſ …) need nothing special: `regex-syntax` has put them into classes by the time an expression is looked at here.
-//! A [`Condition`] holds of every text in which the expression matches; where that would take too many alternatives it is
-//! weakened, never the other way.
+//! Texts are indexed as they are. An expression that ignores case is read with A to Z in lower case, and each of its grams then
+//! stands for all its cases; Unicode's other case pairs (µ, the Kelvin sign, ſ …) need nothing special: `regex-syntax` has put
+//! them into classes by the time an expression is looked at here. A [`Condition`] holds of every text in which the expression
+//! matches; where that would take too many alternatives it is weakened, never the other way.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,21 @@ pub(super) struct Gram(u32);
 
 impl Gram {
     fn of(bytes: [u8; 3]) -> Self {
-        let [a, b, c] = bytes.map(|b| u32::from(b.to_ascii_lowercase()));
+        let [a, b, c] = bytes.map(u32::from);
         Self(a << 16 | b << 8 | c)
+    }
+
+    /// Itself in every case of the letters A to Z in it.
+    pub(super) fn cases(self) -> Vec<Self> {
+        let mut cases = vec![self];
+        for shift in [0, 8, 16] {
+            let byte = u8::try_from(self.0 >> shift & 0xFF).unwrap_or(0);
+            if byte.is_ascii_alphabetic() {
+                // Upper and lower case differ in this bit.
+                cases.extend(cases.clone().into_iter().map(|gram| Self(gram.0 ^ 0x20 << shift)));
+            }
+        }
+        cases
     }
 
     /// As four characters of six bits each, since terms of the index are text.
@@ -47,7 +60,7 @@ impl Grams {
         }
         let mut gram = 0_u32;
         for (at, byte) in text.iter().enumerate() {
-            gram = (gram << 8 | u32::from(byte.to_ascii_lowercase())) & 0x00FF_FFFF;
+            gram = (gram << 8 | u32::from(*byte)) & 0x00FF_FFFF;
             if at < 2 {
                 continue;
             }
@@ -63,6 +76,16 @@ impl Grams {
     }
 }
 
+/// What an expression needs, and how that is to be looked up.
+#[derive(Clone, Debug)]
+pub(super) struct Needs {
+    pub(super) condition: Condition,
+    /// Each gram stands for all its cases.
+    pub(super) folds: bool,
+    /// A match may reach over lines, so that only the grams of one [`Condition::All`] lie in the same block.
+    pub(super) spread: bool,
+}
+
 /// What a text must have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Condition {
@@ -70,29 +93,48 @@ pub(super) enum Condition {
     Anything,
     /// No text has it.
     Nothing,
+    /// All these grams, near each other; and what else is listed.
     All(BTreeSet<Gram>, Vec<Condition>),
     Any(Vec<Condition>),
 }
 
-impl Condition {
+impl Needs {
     /// What every text has in which this expression matches.
-    pub(super) fn of(expression: &Hir) -> Self {
-        let mut condition = Shape::of(expression).noted();
+    pub(super) fn of(expression: &Hir, folds: bool, spread: bool) -> Self {
+        let mut condition = Shape::of(expression, folds).noted();
+        if !spread {
+            condition = condition.merged();
+        }
         for most in [64, 16, 4, 1] {
             if condition.cost() <= MOST_LOOKUPS {
-                return condition;
+                return Self { condition, folds, spread };
             }
             condition = condition.with_fewer(most);
         }
-        if condition.cost() <= MOST_LOOKUPS { condition } else { Self::Anything }
+        let condition = if condition.cost() <= MOST_LOOKUPS { condition } else { Condition::Anything };
+        Self { condition, folds, spread }
     }
+}
 
+impl Condition {
     /// One of these texts is in it.
     fn one_of(texts: &Texts) -> Self {
         let mut any = Self::Nothing;
         for text in texts {
-            let grams: BTreeSet<Gram> = text.windows(3).filter_map(|w| w.try_into().ok()).map(Gram::of).collect();
-            any = any.or(if grams.is_empty() { Self::Anything } else { Self::All(grams, Vec::new()) });
+            let mut all = Self::Anything;
+            let mut near = BTreeSet::new();
+            for window in text.windows(3) {
+                let Ok(gram) = <[u8; 3]>::try_from(window) else { continue };
+                near.insert(Gram::of(gram));
+                // What follows lies on another line. The gram itself is known where it begins.
+                if gram.first() == Some(&b'\n') {
+                    all = all.and(Self::All(std::mem::take(&mut near), Vec::new()));
+                }
+            }
+            if !near.is_empty() {
+                all = all.and(Self::All(near, Vec::new()));
+            }
+            any = any.or(all);
             if any == Self::Anything {
                 break;
             }
@@ -101,22 +143,23 @@ impl Condition {
     }
 
     fn and(self, other: Self) -> Self {
+        let parts = |condition| match condition {
+            Self::All(grams, inner) if grams.is_empty() => inner,
+            one => vec![one],
+        };
         match (self, other) {
             (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
             (Self::Anything, c) | (c, Self::Anything) => c,
-            (Self::All(mut grams, mut inner), Self::All(more, other)) => {
-                grams.extend(more);
-                inner.extend(other.into_iter().filter(|c| !inner.contains(c)).collect::<Vec<_>>());
-                Self::All(grams, inner)
-            }
-            (Self::All(grams, mut inner), any @ Self::Any(_)) | (any @ Self::Any(_), Self::All(grams, mut inner)) => {
-                if !inner.contains(&any) {
-                    inner.push(any);
-                }
-                Self::All(grams, inner)
-            }
             (one, other) if one == other => one,
-            (one, other) => Self::All(BTreeSet::new(), vec![one, other]),
+            (one, other) => {
+                let mut all = parts(one);
+                for part in parts(other) {
+                    if !all.contains(&part) {
+                        all.push(part);
+                    }
+                }
+                Self::All(BTreeSet::new(), all)
+            }
         }
     }
 
@@ -136,6 +179,27 @@ impl Condition {
             }
             (one, other) if one == other => one,
             (one, other) => Self::Any(vec![one, other]),
+        }
+    }
+
+    /// The same where all that is needed is needed in one place.
+    fn merged(self) -> Self {
+        match self {
+            Self::All(mut grams, inner) => {
+                let mut rest = Vec::new();
+                for part in inner {
+                    match part.merged() {
+                        Self::All(more, others) => {
+                            grams.extend(more);
+                            rest.extend(others);
+                        }
+                        other => rest.push(other),
+                    }
+                }
+                Self::All(grams, rest)
+            }
+            Self::Any(parts) => Self::Any(parts.into_iter().map(Self::merged).collect()),
+            plain => plain,
         }
     }
 
@@ -162,12 +226,13 @@ impl Condition {
     }
 
     #[cfg(test)]
-    pub(super) fn holds_of(&self, grams: &[Gram]) -> bool {
+    pub(super) fn holds_of(&self, grams: &[Gram], folds: bool) -> bool {
+        let has = |gram: &Gram| if folds { gram.cases().iter().any(|g| grams.contains(g)) } else { grams.contains(gram) };
         match self {
             Self::Anything => true,
             Self::Nothing => false,
-            Self::All(needed, inner) => needed.iter().all(|g| grams.contains(g)) && inner.iter().all(|c| c.holds_of(grams)),
-            Self::Any(inner) => inner.iter().any(|c| c.holds_of(grams)),
+            Self::All(needed, inner) => needed.iter().all(has) && inner.iter().all(|c| c.holds_of(grams, folds)),
+            Self::Any(inner) => inner.iter().any(|c| c.holds_of(grams, folds)),
         }
     }
 }
@@ -186,7 +251,7 @@ const MOST_COPIES: u32 = 4;
 /// Characters in a class before it counts as any character.
 const WIDEST_CLASS: u32 = 16;
 
-/// What is known of the texts that match a part of an expression, in lower case as grams are.
+/// What is known of the texts that match a part of an expression.
 #[derive(Clone)]
 enum Shape {
     /// All there are.
@@ -196,16 +261,18 @@ enum Shape {
 }
 
 impl Shape {
-    fn of(hir: &Hir) -> Self {
+    /// `folds`: A to Z are read in lower case.
+    fn of(hir: &Hir, folds: bool) -> Self {
+        let inner = |hir| Self::of(hir, folds);
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => Self::empty(),
-            HirKind::Literal(literal) => Self::Exact(Texts::from([literal.0.to_ascii_lowercase()])),
-            HirKind::Class(class) => Self::class(class),
-            HirKind::Capture(capture) => Self::of(&capture.sub),
-            HirKind::Concat(parts) => parts.iter().map(Self::of).reduce(|one, next| one.then(&next)).unwrap_or_else(Self::empty),
-            HirKind::Alternation(parts) => Self::either(parts.iter().map(Self::of).collect()),
+            HirKind::Literal(literal) => Self::Exact(Texts::from([read(&literal.0, folds)])),
+            HirKind::Class(class) => Self::class(class, folds),
+            HirKind::Capture(capture) => inner(&capture.sub),
+            HirKind::Concat(parts) => parts.iter().map(inner).reduce(|one, next| one.then(&next)).unwrap_or_else(Self::empty),
+            HirKind::Alternation(parts) => Self::either(parts.iter().map(inner).collect()),
             HirKind::Repetition(repetition) => {
-                let one = Self::of(&repetition.sub);
+                let one = inner(&repetition.sub);
                 match (repetition.min, repetition.max) {
                     (0, Some(0)) => Self::empty(),
                     (0, Some(1)) => Self::either(vec![one, Self::empty()]),
@@ -228,7 +295,7 @@ impl Shape {
         Self::Open { front: empty.clone(), back: empty, needs: Condition::Anything }
     }
 
-    fn class(class: &Class) -> Self {
+    fn class(class: &Class, folds: bool) -> Self {
         match class {
             Class::Unicode(class) => {
                 let widths = class.iter().map(|r| u32::from(r.end()) - u32::from(r.start()) + 1);
@@ -236,14 +303,14 @@ impl Shape {
                     return Self::anything();
                 }
                 let chars = class.iter().flat_map(|range| range.start()..=range.end());
-                Self::Exact(chars.map(|c| c.to_string().into_bytes().to_ascii_lowercase()).collect())
+                Self::Exact(chars.map(|c| read(c.to_string().as_bytes(), folds)).collect())
             }
             Class::Bytes(class) => {
                 if class.iter().map(|r| u32::from(r.end() - r.start()) + 1).sum::<u32>() > WIDEST_CLASS {
                     return Self::anything();
                 }
                 let bytes = class.iter().flat_map(|range| range.start()..=range.end());
-                Self::Exact(bytes.map(|b| vec![b.to_ascii_lowercase()]).collect())
+                Self::Exact(bytes.map(|b| read(&[b], folds)).collect())
             }
         }
     }
@@ -343,6 +410,10 @@ impl Shape {
     }
 }
 
+fn read(text: &[u8], folds: bool) -> Vec<u8> {
+    if folds { text.to_ascii_lowercase() } else { text.to_vec() }
+}
+
 fn fits(texts: &Texts) -> bool {
     texts.len() <= 1 || texts.len() <= MOST_TEXTS && texts.iter().map(Vec::len).sum::<usize>() <= MOST_BYTES
 }
@@ -377,23 +448,25 @@ mod tests {
     use crate::search::pattern::Matcher;
 
     fn condition(pattern: &str) -> Condition {
-        Condition::of(&Matcher::pattern(pattern, false).ok().unwrap().hir)
+        Needs::of(&Matcher::pattern(pattern, false).ok().unwrap().hir, false, false).condition
     }
 
     fn holds(pattern: &str, text: &str) -> bool {
-        condition(pattern).holds_of(Grams::new().of(text.as_bytes()))
+        condition(pattern).holds_of(Grams::new().of(text.as_bytes()), false)
     }
 
     #[test]
-    fn each_gram_once_and_in_lower_case() {
+    fn each_gram_once() {
         let mut grams = Grams::new();
         let found = |text: &str, grams: &mut Grams| grams.of(text.as_bytes()).len();
         assert_eq!(found("", &mut grams), 0);
         assert_eq!(found("ab", &mut grams), 0);
-        assert_eq!(found("aBcabcABC", &mut grams), 3);
+        assert_eq!(found("aBcaBcaBC", &mut grams), 4);
         // What an earlier text had is forgotten.
-        assert_eq!(found("aBcabcABC", &mut grams), 3);
-        assert_eq!(grams.of(b"aBc"), [Gram::of(*b"abc")]);
+        assert_eq!(found("aBcaBcaBC", &mut grams), 4);
+        assert_eq!(grams.of(b"aBc"), [Gram::of(*b"aBc")]);
+        assert_eq!(Gram::of(*b"a-b").cases(), [*b"a-b", *b"a-B", *b"A-b", *b"A-B"].map(Gram::of));
+        assert_eq!(Gram::of(*b"[@9").cases(), [Gram::of(*b"[@9")]);
         assert_eq!(Gram::of([0, 0, 0]).term(), *b"0000");
         assert_ne!(Gram::of([0xFF, 0xFE, 0xFD]).term(), Gram::of([0xFF, 0xFE, 0xFC]).term());
     }
@@ -410,11 +483,11 @@ mod tests {
     #[test]
     fn what_could_match_and_what_could_not() {
         for (pattern, could, could_not) in [
-            ("memcpy", "x MEMCPY y", "x memcp y"),
-            (r"[A-Z]+_RESUME", "pm_resume", "pm_resum"),
+            ("memcpy", "x memcpy y", "x MEMCPY y"),
+            (r"[A-Z]+_RESUME", "PM_RESUME", "PM_RESUM"),
             (r"strcpy\s*\(", "strcpy (", "strcp ("),
             (r"memcpy\(.*,.*,.*len", "memcpy(a,b,len)", "memcpy[a,b,len"),
-            ("ERR_SYS|PME_TURN_OFF|LINK_REQ_RST|CFG_BME_EVT", "pme_turn_off", "pme_turn_of"),
+            ("ERR_SYS|PME_TURN_OFF|LINK_REQ_RST|CFG_BME_EVT", "PME_TURN_OFF", "pme_turn_off"),
             ("(abc|xyz)+def", "xyzdef", "abc xyz"),
             ("(foo){3,}", "foofoofoo", "foo foo"),
             ("(foo){9}", "foofoofoofoofoo", "foo foo"),
@@ -444,11 +517,33 @@ mod tests {
             for spelling in spellings {
                 let matcher = Matcher::text(word, true).ok().unwrap();
                 assert!(matcher.is_in(spelling.as_bytes()), "{word} {spelling}");
-                let condition = Condition::of(&matcher.hir);
-                assert!(condition.holds_of(Grams::new().of(spelling.as_bytes())), "{word} {spelling}");
-                assert!(!condition.holds_of(Grams::new().of(b"something else")), "{word}");
+                let needs = Needs::of(&matcher.hir, true, false);
+                assert!(needs.condition.holds_of(Grams::new().of(spelling.as_bytes()), true), "{word} {spelling}");
+                assert!(!needs.condition.holds_of(Grams::new().of(b"something else"), true), "{word}");
             }
         }
+    }
+
+    #[test]
+    fn what_may_be_apart_is_not_looked_for_together() {
+        let needs = |pattern: &str, spread| Needs::of(&Matcher::pattern(pattern, false).ok().unwrap().hir, false, spread).condition;
+        let near = |text: &str| Condition::All(text.as_bytes().windows(3).map(|w| Gram::of(w.try_into().unwrap())).collect(), Vec::new());
+        assert_eq!(needs(r"goto\s+fail", true), Condition::All(BTreeSet::new(), vec![near("goto"), near("fail")]));
+        assert_eq!(
+            needs("void.*main", false),
+            Condition::All(
+                [near("void"), near("main")]
+                    .into_iter()
+                    .flat_map(|c| match c {
+                        Condition::All(grams, _) => grams,
+                        _ => BTreeSet::new(),
+                    })
+                    .collect(),
+                Vec::new()
+            )
+        );
+        // Of a text over two lines each line by itself; the grams over its end belong to the first.
+        assert_eq!(needs("abc\nxyz", true), Condition::All(BTreeSet::new(), vec![near("abc\nxy"), near("xyz")]));
     }
 
     #[test]

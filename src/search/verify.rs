@@ -1,10 +1,19 @@
 //! Reading a document: whether a query holds of it, and which of its lines are shown.
+//!
+//! What matches within lines is looked for block by block, in the blocks that may have it; anything else in the whole text.
+//! A document's own bytes, where its text was decoded from them, are looked at when the text has nothing.
 
 use std::ops::Range;
 
-use super::pattern::{line_end, line_start};
-use super::plan::{Plan, Test};
-use super::searcher::{LineHit, PageRequest};
+use roaring::RoaringBitmap;
+
+use super::blocks::Block;
+use super::documents::Document;
+use super::pattern::{Matcher, line_end, line_start};
+use super::plan::{Bound, Plan};
+use super::rank::Signals;
+use super::results::{LineHit, PageRequest};
+use super::{ProductIndex, SearchError};
 
 /// Bytes of a line that are shown at most.
 const WIDEST: usize = 2_000;
@@ -13,70 +22,198 @@ const LEAD: usize = 200;
 /// Matches marked in a line at most.
 const MOST_MARKS: usize = 500;
 
-/// How many lines are shown of a text that matches; `None` when it does not match.
-pub(super) fn count(plan: &Plan, asked: &Test, document: u32, text: &[u8]) -> Option<u64> {
-    let mut found = vec![None; plan.matchers.len()];
-    let holds = asked.holds(document, &mut |place| {
-        let known = found.get(place).copied().flatten();
-        known.unwrap_or_else(|| {
-            let is = plan.matchers.get(place).is_some_and(|matcher| matcher.is_in(text));
-            if let Some(slot) = found.get_mut(place) {
-                *slot = Some(is);
-            }
-            is
-        })
-    });
-    if !holds {
-        return None;
-    }
-    let lines = match plan.shown.as_slice() {
-        [only] => {
-            let mut lines = 0;
-            if let Some(matcher) = plan.matchers.get(*only) {
-                matcher.lines(text, |_| lines += 1);
-            }
-            lines
-        }
-        _ => starts(plan, text).len() as u64,
-    };
-    Some(lines)
+/// A document to look into.
+pub(super) struct Subject<'a> {
+    plan: &'a Plan,
+    bound: &'a Bound,
+    number: u32,
+    text: &'a [u8],
+    raw: &'a [u8],
+    blocks: Vec<(u32, Block)>,
 }
 
-/// The lines that a match of a term touches: the first of them in full, and how many there are.
-pub(super) fn lines(plan: &Plan, text: &[u8], page: &PageRequest) -> (Vec<LineHit>, u64) {
-    let starts = starts(plan, text);
-    let total = starts.len() as u64;
-    let mut shown: Vec<(Range<usize>, Vec<Range<usize>>)> =
-        starts.into_iter().take(page.lines_per_file).map(|start| (start..line_end(text, start), Vec::new())).collect();
-    for place in &plan.shown {
-        if let Some(matcher) = plan.matchers.get(*place) {
-            mark(&mut shown, matcher.matches(text));
-        }
-    }
-    let mut number = 1;
-    let mut counted = 0;
-    let hits = shown.into_iter().map(|(line, marks)| {
-        number += newlines(text.get(counted..line.start));
-        counted = line.start;
-        let mut hit = excerpt(text, &line, marks);
-        hit.number = number;
-        hit.before = before(text, line.start, page.context);
-        hit.after = after(text, line.end, page.context);
-        hit
-    });
-    (hits.collect(), total)
+/// What is to be shown of a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) lines: u64,
+    pub(super) signals: Signals,
 }
 
-fn starts(plan: &Plan, text: &[u8]) -> Vec<usize> {
-    let mut starts = Vec::new();
-    for place in &plan.shown {
-        if let Some(matcher) = plan.matchers.get(*place) {
-            matcher.lines(text, |start| starts.push(start));
-        }
+impl<'a> Subject<'a> {
+    pub(super) fn new(plan: &'a Plan, bound: &'a Bound, index: &'a ProductIndex, number: u32) -> Result<Option<Self>, SearchError> {
+        let Some(document) = index.documents.get(number) else { return Ok(None) };
+        let (text, raw) = bytes_of(index, document)?;
+        let all = index.documents.blocks();
+        let blocks = all.of(number).filter_map(|block| Some((block, *all.get(block)?))).collect();
+        Ok(Some(Self { plan, bound, number, text, raw, blocks }))
     }
-    starts.sort_unstable();
-    starts.dedup();
-    starts
+
+    /// How many lines are shown; `None` when the document does not match.
+    pub(super) fn count(&self) -> Option<Counted> {
+        let mut signals = Signals::default();
+        // The usual query is one term: whether it is found and how often is one question.
+        if let ([only], true) = (self.plan.shown.as_slice(), self.bound.test.is_one_term()) {
+            let lines = self.count_of(*only, &mut signals);
+            return (lines > 0).then_some(Counted { lines, signals });
+        }
+        let mut found = vec![None; self.plan.matchers.len()];
+        let holds = self.bound.test.holds(self.number, &mut |place| {
+            let known = found.get(place).copied().flatten();
+            known.unwrap_or_else(|| {
+                let is = self.has(place);
+                if let Some(slot) = found.get_mut(place) {
+                    *slot = Some(is);
+                }
+                is
+            })
+        });
+        if !holds {
+            return None;
+        }
+        let lines = match self.plan.shown.as_slice() {
+            [only] => self.count_of(*only, &mut signals),
+            _ => {
+                let mut lines = 0;
+                for raw in [false, true] {
+                    lines = self.starts(raw, usize::MAX, &mut signals).0.len() as u64;
+                    if lines > 0 {
+                        break;
+                    }
+                }
+                lines
+            }
+        };
+        Some(Counted { lines, signals })
+    }
+
+    fn has(&self, place: usize) -> bool {
+        let Some(matcher) = self.plan.matchers.get(place) else { return false };
+        [false, true].into_iter().any(|raw| self.pieces(place, matcher, raw).any(|(_, piece)| matcher.is_in(piece)))
+    }
+
+    fn count_of(&self, place: usize, signals: &mut Signals) -> u64 {
+        let Some(matcher) = self.plan.matchers.get(place) else { return 0 };
+        let mut lines = 0;
+        for raw in [false, true] {
+            for (_, piece) in self.pieces(place, matcher, raw) {
+                matcher.lines(piece, |start, found| {
+                    lines += 1;
+                    signals.note(piece, start, found);
+                });
+            }
+            if lines > 0 {
+                break;
+            }
+        }
+        lines
+    }
+
+    /// What a matcher is looked for in, each with where it begins.
+    fn pieces(&self, place: usize, matcher: &Matcher, raw: bool) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let whole = if raw { self.raw } else { self.text };
+        let among: Option<&RoaringBitmap> = self.bound.blocks.get(place).and_then(Option::as_ref);
+        let at_once = !matcher.within_lines && !(raw && self.raw.is_empty());
+        let blocks = self.blocks.iter().filter(move |(number, block)| {
+            !at_once && matcher.within_lines && block.raw == raw && among.is_none_or(|among| among.contains(*number))
+        });
+        let blocks = blocks.filter_map(move |(_, block)| whole.get(block.range()).map(|piece| (block.range().start, piece)));
+        at_once.then_some((0, whole)).into_iter().chain(blocks)
+    }
+
+    /// Where the lines begin that are shown, of the text or of the raw bytes: the first of them, and how many there are.
+    fn starts(&self, raw: bool, most: usize, signals: &mut Signals) -> (Vec<usize>, u64) {
+        let mut starts = Vec::new();
+        let mut total = 0;
+        let alone = self.plan.shown.len() == 1;
+        for place in &self.plan.shown {
+            let Some(matcher) = self.plan.matchers.get(*place) else { continue };
+            for (base, piece) in self.pieces(*place, matcher, raw) {
+                matcher.lines(piece, |start, found| {
+                    total += 1;
+                    if !alone || starts.len() < most {
+                        starts.push(base + start);
+                    }
+                    signals.note(piece, start, found);
+                });
+            }
+        }
+        if !alone {
+            starts.sort_unstable();
+            starts.dedup();
+            total = starts.len() as u64;
+            starts.truncate(most);
+        }
+        (starts, total)
+    }
+
+    /// The lines that a match of a term touches: the first of them in full, and how many there are.
+    pub(super) fn lines(&self, page: &PageRequest) -> (Vec<LineHit>, u64) {
+        for raw in [false, true] {
+            let (starts, total) = self.starts(raw, page.lines_per_file, &mut Signals::default());
+            if total > 0 {
+                return (self.show(&starts, raw, page), total);
+            }
+        }
+        (Vec::new(), 0)
+    }
+
+    /// A fingerprint of the text of each line that is shown, without the space around it.
+    pub(super) fn fingerprints(&self) -> Vec<u64> {
+        for raw in [false, true] {
+            let (starts, total) = self.starts(raw, usize::MAX, &mut Signals::default());
+            if total > 0 {
+                let whole = if raw { self.raw } else { self.text };
+                return starts.into_iter().map(|start| fingerprint(whole.get(start..line_end(whole, start)).unwrap_or_default())).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn show(&self, starts: &[usize], raw: bool, page: &PageRequest) -> Vec<LineHit> {
+        let text = if raw { self.raw } else { self.text };
+        let mut shown: Vec<(Range<usize>, Vec<Range<usize>>)> =
+            starts.iter().map(|&start| (start..line_end(text, start), Vec::new())).collect();
+        for place in &self.plan.shown {
+            let Some(matcher) = self.plan.matchers.get(*place) else { continue };
+            if matcher.within_lines {
+                for (line, marks) in &mut shown {
+                    let with_end = (line.end + 1).min(text.len());
+                    let found = matcher.matches(text.get(line.start..with_end).unwrap_or_default()).take(WIDEST);
+                    marks.extend(found.map(|m| line.start + m.start..(line.start + m.end).min(line.end)).filter(|m| !m.is_empty()));
+                }
+            } else {
+                mark(&mut shown, matcher.matches(text));
+            }
+        }
+        let hits = shown.into_iter().map(|(line, marks)| {
+            let mut hit = excerpt(text, &line, marks);
+            hit.number = self.line_number(text, line.start, raw);
+            hit.before = before(text, line.start, page.context);
+            hit.after = after(text, line.end, page.context);
+            hit.raw = raw;
+            hit
+        });
+        hits.collect()
+    }
+
+    fn line_number(&self, text: &[u8], at: usize, raw: bool) -> u64 {
+        let blocks = self.blocks.iter().filter(|(_, block)| block.raw == raw);
+        let block = blocks.map(|(_, block)| block).take_while(|block| block.range().start <= at).last();
+        let (start, before) = block.map_or((0, 0), |block| (block.range().start, block.lines));
+        1 + u64::from(before) + memchr::memchr_iter(b'\n', text.get(start..at).unwrap_or_default()).count() as u64
+    }
+}
+
+fn bytes_of<'a>(index: &'a ProductIndex, document: &Document) -> Result<(&'a [u8], &'a [u8]), SearchError> {
+    Ok((index.contents.text(document)?, index.contents.raw(document)?))
+}
+
+/// Of a line, without the space around it.
+pub(super) fn fingerprint(line: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    line.trim_ascii().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Adds matches, which come in order, to the lines that they touch.
@@ -103,10 +240,6 @@ fn mark(lines: &mut [(Range<usize>, Vec<Range<usize>>)], matches: impl Iterator<
             }
         }
     }
-}
-
-fn newlines(text: Option<&[u8]>) -> u64 {
-    text.unwrap_or_default().iter().map(|&b| u64::from(b == b'\n')).sum()
 }
 
 /// A line as it is shown: whole, or the part around its first match. `marks` are places in the text.
@@ -148,6 +281,8 @@ fn excerpt(text: &[u8], line: &Range<usize>, mut marks: Vec<Range<usize>>) -> Li
         after: Vec::new(),
         cut_front: from - line.start,
         cut_back: end - to,
+        raw: false,
+        spans: Vec::new(),
     }
 }
 

@@ -5,10 +5,12 @@
 //! only because a few of its bytes are broken.
 
 mod encoding;
+mod within;
 
 use std::fmt;
 
 pub use self::encoding::Encoding;
+pub use self::within::texts_within;
 
 /// What a blob holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

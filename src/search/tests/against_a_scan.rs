@@ -167,7 +167,8 @@ struct Reference<'a> {
     case: Case,
     compiled: &'a Compiled,
     path: &'a RepoPath,
-    text: Option<&'a [u8]>,
+    text: &'a [u8],
+    raw: Option<&'a [u8]>,
     language: Option<String>,
 }
 
@@ -189,7 +190,11 @@ impl Reference<'_> {
     }
 
     fn term(&self, term: &Term) -> Vec<usize> {
-        let Some(text) = self.text else { return Vec::new() };
+        let found = self.term_in(term, self.text);
+        if found.is_empty() { self.raw.map(|raw| self.term_in(term, raw)).unwrap_or_default() } else { found }
+    }
+
+    fn term_in(&self, term: &Term, text: &[u8]) -> Vec<usize> {
         match term {
             Term::Text(written) => self.scan(&regex_syntax::escape(written), self.ignores(written), text),
             Term::Pattern(pattern) => {
@@ -218,11 +223,11 @@ impl Reference<'_> {
         }
     }
 
-    fn lines(&self, expr: &Expr, positive: bool, lines: &mut Vec<usize>) {
+    fn lines(&self, expr: &Expr, positive: bool, text: &[u8], lines: &mut Vec<usize>) {
         match expr {
-            Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| self.lines(part, positive, lines)),
-            Expr::Not(inner) => self.lines(inner, !positive, lines),
-            Expr::Term(term) if positive => lines.extend(self.term(term)),
+            Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| self.lines(part, positive, text, lines)),
+            Expr::Not(inner) => self.lines(inner, !positive, text, lines),
+            Expr::Term(term) if positive => lines.extend(self.term_in(term, text)),
             Expr::Term(_) => {}
         }
     }
@@ -247,20 +252,29 @@ fn a_thousand_queries() {
         let compiled = Compiled::default();
         for (path, bytes) in files {
             let decoded = Sources::decoded(path, bytes);
-            let file =
-                Reference { case: query.case(), compiled: &compiled, path, text: decoded.text.as_deref(), language: decoded.language };
+            let file = Reference {
+                case: query.case(),
+                compiled: &compiled,
+                path,
+                text: &decoded.text,
+                raw: decoded.raw.as_deref(),
+                language: decoded.language.clone(),
+            };
             if file.holds(filter) {
+                // The lines of the text; those of the bytes that it was decoded from when it has none.
                 let mut lines = Vec::new();
-                file.lines(filter, true, &mut lines);
+                for text in std::iter::once(file.text).chain(file.raw) {
+                    if lines.is_empty() {
+                        file.lines(filter, true, text, &mut lines);
+                    }
+                }
                 lines.sort_unstable();
                 lines.dedup();
                 expected.insert(path.clone(), lines);
             }
         }
         let results = search(&written, &scope);
-        let got: BTreeMap<RepoPath, Vec<usize>> = results
-            .hits
-            .iter()
+        let got: BTreeMap<RepoPath, Vec<usize>> = states(&results)
             .map(|hit| (hit.path.clone(), hit.lines.iter().map(|l| usize::try_from(l.number).unwrap()).collect()))
             .collect();
         assert_eq!(got, expected, "{written}");

@@ -157,6 +157,50 @@ fn a_build_that_fails_changes_nothing() {
 }
 
 #[test]
+fn what_was_written_before_a_kill_is_not_read_again() {
+    let mut sources = add(add(Sources::default(), "v1", 40, 1), "v2", 60, 2);
+    let home = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut steps = 0;
+    loop {
+        let previous = ProductIndex::open(home.path()).ok();
+        let writer = IndexWriter::begin(home.path(), previous.as_ref()).unwrap().in_steps_of(300);
+        let before = sources.read.len();
+        stop.store(false, std::sync::atomic::Ordering::Relaxed);
+        // Killed within the second step of each run: the first was kept.
+        let built = writer.build(&mut sources, &mut |p| stop.store(p.bytes_done > 400, std::sync::atomic::Ordering::Relaxed), &stop);
+        steps += 1;
+        match built {
+            Ok(built) => {
+                assert!(built.changed);
+                break;
+            }
+            Err(SearchError::Cancelled) => assert!(sources.read.len() > before),
+            Err(e) => panic!("{e}"),
+        }
+    }
+    let distinct: std::collections::HashSet<_> = sources.read.iter().collect();
+    assert!(steps > 3, "{steps} runs");
+    assert!(sources.read.len() < distinct.len() * 2, "{} reads of {} blobs in {steps} runs", sources.read.len(), distinct.len());
+    let (_other, fresh) = indexed(&mut sources.clone());
+    assert_same(&sources.whole("git", ProductIndex::open(home.path()).unwrap()), &sources.whole("git", fresh));
+}
+
+#[test]
+fn the_newest_version_is_searchable_before_the_rest_is_written() {
+    let mut sources = add(add(Sources::default(), "v1", 40, 1), "v2", 40, 2);
+    let home = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let newest: u64 = sources.versions[0].1.values().map(|text| text.len() as u64).sum();
+    let writer = IndexWriter::begin(home.path(), None).unwrap().in_steps_of(newest);
+    let built = writer.build(&mut sources, &mut |p| stop.store(p.bytes_done > newest, std::sync::atomic::Ordering::Relaxed), &stop);
+    assert!(matches!(built, Err(SearchError::Cancelled)));
+    let results = search("needle1 version:all", &sources.whole("git", ProductIndex::open(home.path()).unwrap()));
+    assert_eq!((results.scope_files, results.complete), (40, false));
+    assert_eq!(results.not_indexed, [VersionName { product: "git".to_owned(), version: "v1".to_owned() }]);
+}
+
+#[test]
 fn one_builder_at_a_time() {
     let home = tempfile::tempdir().unwrap();
     let first = IndexWriter::begin(home.path(), None).unwrap();
@@ -177,7 +221,7 @@ fn damage_is_noticed_and_named() {
         ("versions", |g| fs::remove_file(g.join("versions")).unwrap()),
         ("contents", |g| fs::write(g.join("contents-0"), "short").unwrap()),
         ("grams", |g| fs::remove_dir_all(g.join("grams")).unwrap()),
-        ("meta.json", |g| fs::write(g.join("meta.json"), "{\"format\":1}").unwrap()),
+        ("meta.json", |g| fs::write(g.join("meta.json"), "{\"format\":2}").unwrap()),
         ("format 99", |g| fs::write(g.join("meta.json"), "{\"format\":99}").unwrap()),
         ("CURRENT", |g| fs::write(g.parent().unwrap().join("CURRENT"), "elsewhere").unwrap()),
     ];

@@ -156,7 +156,7 @@ proptest! {
         ],
         case in prop_oneof![Just(Case::Auto), Just(Case::Heeded), Just(Case::Ignored)],
     ) {
-        let query = Query { filter: Some(filter), versions, case };
+        let query = Query { filter: Some(filter), versions, case, ..Query::default() };
         prop_assert_eq!(Query::parse(&query.to_string()), Ok(query));
     }
 

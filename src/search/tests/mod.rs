@@ -2,13 +2,17 @@
 //!
 //! - `against_a_scan`: a thousand queries give what a plain scan with the `regex` crate gives.
 //! - `scopes`: nothing outside of a scope takes part.
+//! - `contents`: encodings, binaries, long lines, and what is said of files.
+//! - `versions`: hits over many versions, and the order of hits.
 //! - `generations`: what is built in steps, and what survives a kill.
 //! - `language`: what is read, what is refused, and how.
 
 mod against_a_scan;
+mod contents;
 mod generations;
 mod language;
 mod scopes;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,8 +63,15 @@ impl Sources {
             Some(b"rs") => Some("Rust".to_owned()),
             _ => None,
         };
-        let binary = bytes.iter().take(8_000).any(|&b| b == 0);
-        Decoded { text: (!binary).then(|| bytes.to_vec()), converted: false, language }
+        if bytes.iter().take(8_000).any(|&b| b == 0) {
+            let texts = bytes.split(|&b| b == 0).filter(|text| text.len() >= 4).flat_map(|text| [text, b"\n"].concat());
+            return Decoded { text: texts.collect(), raw: None, traits: Traits::default().with(Trait::Binary), language };
+        }
+        if bytes.contains(&0xE9) && !bytes.contains(&0xC3) {
+            let text = bytes.iter().map(|&b| char::from(b)).collect::<String>().into_bytes();
+            return Decoded { text, raw: Some(bytes.to_vec()), traits: Traits::default().with(Trait::NonUtf8), language };
+        }
+        Decoded { text: bytes.to_vec(), raw: None, traits: Traits::default(), language }
     }
 
     fn build(&mut self, directory: &Path, previous: Option<&ProductIndex>) -> Result<Built, SearchError> {
@@ -110,8 +121,13 @@ impl Corpus for Sources {
 }
 
 fn search(query: &str, scope: &Scope) -> Results {
-    let page = PageRequest { limit: 1_000, lines_per_file: 10_000, ..PageRequest::default() };
+    let page = PageRequest { limit: 1_000, lines_per_file: 10_000, states_per_path: 1_000, ..PageRequest::default() };
     search_page(query, scope, page)
+}
+
+/// The files of all paths that match.
+fn states(results: &Results) -> impl Iterator<Item = &FileHit> {
+    results.hits.iter().flat_map(|hit| &hit.states)
 }
 
 fn search_page(query: &str, scope: &Scope, page: PageRequest) -> Results {
@@ -122,7 +138,7 @@ fn search_page(query: &str, scope: &Scope, page: PageRequest) -> Results {
 /// `path:line,line` of each hit.
 fn places(results: &Results) -> Vec<String> {
     let line = |hit: &FileHit| hit.lines.iter().map(|l| l.number.to_string()).collect::<Vec<_>>().join(",");
-    results.hits.iter().map(|hit| format!("{}:{}", hit.path, line(hit))).collect()
+    states(results).map(|hit| format!("{}:{}", hit.path, line(hit))).collect()
 }
 
 fn indexed(sources: &mut Sources) -> (tempfile::TempDir, ProductIndex) {
@@ -146,7 +162,7 @@ fn lines_ranges_and_context_are_shown() {
     let results = search_page("strcpy", &scope, page);
     assert_eq!((results.total_lines, results.total_files, results.complete), (1, 1, true));
     assert_eq!((results.searched_files, results.scope_files, results.next), (1, 1, None));
-    let hit = &results.hits[0];
+    let hit = &results.hits[0].states[0];
     assert_eq!((hit.product.as_str(), hit.versions.as_slice()), ("git", &["v1".to_owned()][..]));
     assert_eq!(hit.language.as_deref(), Some("C"));
     let line = &hit.lines[0];
@@ -164,13 +180,13 @@ fn a_match_over_lines_shows_the_lines_it_touches() {
     assert_eq!(places(&search(r"/^$/", &scope)), ["a.c:2"]);
     assert_eq!(places(&search(r"/\z/", &scope)), [""; 0]);
     let results = search(r"/\)\s+goto/", &scope);
-    let ranges: Vec<_> = results.hits[0].lines.iter().map(|l| l.ranges.clone()).collect();
+    let ranges: Vec<_> = results.hits[0].states[0].lines.iter().map(|l| l.ranges.clone()).collect();
     assert_eq!(ranges, [vec![(5, 6)], vec![], vec![(0, 6)]]);
 }
 
 #[test]
 fn excluded_terms_are_not_shown_and_do_not_hide_binaries() {
-    let files = [("a.c", "alpha\nbeta\n"), ("b.c", "alpha\n"), ("bin", "alpha\0"), ("empty", "")];
+    let files = [("a.c", "alpha\nbeta\n"), ("b.c", "alpha\n"), ("bin", "al\0pha\0"), ("empty", "")];
     let (_home, scope) = one_version(&files);
     assert_eq!(places(&search("alpha NOT beta", &scope)), ["b.c:1"]);
     assert_eq!(places(&search("-alpha", &scope)), ["bin:", "empty:"]);
@@ -211,10 +227,10 @@ fn pages_follow_one_another() {
     let (_home, scope) = one_version(&files);
     let (mut offset, mut seen) = (0, Vec::new());
     loop {
-        let page = PageRequest { offset, limit: 10, lines_per_file: 3, context: 0 };
+        let page = PageRequest { offset, limit: 10, lines_per_file: 3, ..PageRequest::default() };
         let results = search_page("needle", &scope, page);
         assert_eq!((results.total_files, results.total_lines), (25, 325));
-        for hit in &results.hits {
+        for hit in states(&results) {
             assert_eq!(hit.lines.len(), usize::min(3, usize::try_from(hit.total_lines).unwrap()));
             seen.push(hit.path.to_string());
         }
@@ -236,10 +252,20 @@ fn a_spent_budget_says_so() {
     let (_home, scope) = one_version(&files);
     let query = Query::parse("needle").unwrap();
     let spent = Budget { bytes: 50_000, ..Budget::unlimited() };
-    let results = Searcher::new(1).run(&query, &scope, PageRequest::default(), &spent).unwrap();
+    let page = PageRequest { limit: 2, ..PageRequest::default() };
+    let results = Searcher::new(1).run(&query, &scope, page, &spent).unwrap();
     assert!(!results.complete);
-    assert_eq!((results.total_files, results.total_lines, results.searched_files), (3, 3_000, 3));
-    assert_eq!(results.scope_files, 20);
+    assert_eq!((results.total_files, results.total_lines, results.searched_files), (4, 4_000, 4));
+    assert_eq!((results.scope_files, results.hits.len(), results.next), (20, 2, Some(2)));
+    // A page that is not full yet goes on, and so does whoever wants everything counted.
+    let results = Searcher::new(1).run(&query, &scope, PageRequest::default(), &spent).unwrap();
+    assert_eq!((results.complete, results.total_files, results.hits.len()), (true, 20, 20));
+    let all = Query::parse("needle count:all").unwrap();
+    let results = Searcher::new(1).run(&all, &scope, page, &spent).unwrap();
+    assert_eq!((results.complete, results.total_files, results.hits.len()), (true, 20, 2));
+    let late = Budget { deadline: Some(std::time::Instant::now()), ..Budget::unlimited() };
+    let results = Searcher::new(2).run(&query, &scope, page, &late).unwrap();
+    assert_eq!((results.complete, results.searched_files, results.scope_files), (false, 0, 20));
     let gone = Budget::unlimited();
     gone.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
     let cancelled = Searcher::new(2).run(&query, &scope, PageRequest::default(), &gone);
@@ -255,13 +281,13 @@ fn long_lines_and_odd_bytes_are_cut_and_marked_right() {
     let scope = sources.whole("git", index);
     let results = search("needle", &scope);
     assert_eq!(results.total_files, 2);
-    for hit in &results.hits {
+    for hit in states(&results) {
         let line = &hit.lines[0];
         let marked: Vec<&str> = line.ranges.iter().map(|&(a, b)| &line.text[a..b]).collect();
         assert_eq!(marked, ["needle"], "{}", hit.path);
         assert!(line.text.len() <= 2_010);
     }
-    let line = &results.hits[0].lines[0];
+    let line = &results.hits[0].states[0].lines[0];
     assert_eq!(line.cut_front + line.text.len() + line.cut_back, long.len());
     assert_eq!(search(r"/(?-u:\xe9) needle/", &scope).total_files, 1);
 }

@@ -24,8 +24,8 @@ fn scope(rules: &[(&str, &[&str], &[&str])]) -> (tempfile::TempDir, Scope) {
 
 fn seen(query: &str, scope: &Scope) -> Vec<String> {
     let results = search(query, scope);
-    assert_eq!(results.total_files, results.hits.len() as u64);
-    results.hits.iter().map(|hit| format!("{} {}", hit.path, hit.versions.join(","))).collect()
+    assert_eq!(results.total_files, states(&results).count() as u64);
+    states(&results).map(|hit| format!("{} {}", hit.path, hit.versions.join(","))).collect()
 }
 
 #[test]

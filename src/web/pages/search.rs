@@ -30,7 +30,7 @@ const FILES: usize = 20;
 const LINES: usize = 50;
 const CONTEXT: usize = 1;
 /// Bytes of text that are read to learn what matches, and how long that may take.
-const BYTES: u64 = 8 << 30;
+const BYTES: u64 = 1 << 30;
 const DEADLINE: Duration = Duration::from_secs(15);
 
 pub(super) async fn search(who: Reader, State(portal): State<AppState>) -> Result<Response, WebError> {
@@ -78,7 +78,7 @@ async fn answer(who: &Reader, portal: &AppState, text: String, query: Query, num
     let page_lines = portal.config.reading.page_lines as u64;
     let found = view::Results {
         seal: Seal { entry: receipt.index },
-        files: results.hits.iter().map(|hit| file(hit, &products, page_lines)).collect(),
+        files: results.hits.iter().flat_map(|hit| &hit.states).map(|hit| file(hit, &products, page_lines)).collect(),
         matching_lines: results.total_lines,
         matching_files: results.total_files,
         complete: results.complete,
@@ -97,7 +97,7 @@ async fn run(portal: &AppState, scoped: Scoped<Query>, text: String, offset: usi
     let budget = Budget { deadline: Some(Instant::now() + DEADLINE), bytes: BYTES, ..Budget::unlimited() };
     // When the reader goes away this future is dropped, and the work ends with it.
     let cancel = CancelOnDrop(Arc::clone(&budget.cancel));
-    let request = PageRequest { offset, limit: FILES, lines_per_file: LINES, context: CONTEXT };
+    let request = PageRequest { offset, limit: FILES, lines_per_file: LINES, context: CONTEXT, ..PageRequest::default() };
     let permit = Arc::clone(&portal.searches).acquire_owned().await.map_err(WebError::internal)?;
     let portal = Arc::clone(portal);
     let work = tokio::task::spawn_blocking(move || {
@@ -203,6 +203,7 @@ fn results_json(text: &str, number: u64, results: &Results, receipt: Receipt) ->
     let files: Vec<_> = results
         .hits
         .iter()
+        .flat_map(|hit| &hit.states)
         .map(|hit| {
             let lines: Vec<_> =
                 hit.lines.iter().map(|line| json!({"number": line.number, "text": line.text, "ranges": line.ranges})).collect();

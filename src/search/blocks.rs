@@ -1,0 +1,162 @@
+//! Blocks: the pieces of texts that are looked up and verified by themselves.
+//!
+//! A block is some whole lines, about [`TARGET`] bytes; a line that is longer is a block alone. What matches within a line thus
+//! lies within one block, so that of a file of ten megabytes only the few blocks are read that have what is looked for. A
+//! document without any text has one empty block, so that each has one.
+
+use std::ops::Range;
+
+use super::documents::Body;
+use super::pattern::line_end;
+
+/// Bytes after which a block ends with its line.
+pub(super) const TARGET: usize = 16 << 10;
+/// A rest no longer than this is put to the block before it.
+const REST: usize = 4 << 10;
+
+/// Where the blocks of all documents lie. They are numbered through, in the order of documents; a document's stand in order:
+/// first those of its text, then those of its raw bytes.
+#[derive(Default)]
+pub(super) struct Blocks {
+    all: Vec<Block>,
+    /// The first block of each document, and behind the last.
+    first: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) document: u32,
+    /// Bytes.
+    pub(super) length: u32,
+    /// From the beginning of the text, or of the raw bytes.
+    pub(super) start: u64,
+    /// Newlines before it.
+    pub(super) lines: u32,
+    /// It belongs to the raw bytes.
+    pub(super) raw: bool,
+}
+
+impl Block {
+    pub(super) fn range(&self) -> Range<usize> {
+        let start = usize::try_from(self.start).unwrap_or(usize::MAX);
+        start..start.saturating_add(self.length as usize)
+    }
+}
+
+/// What is written of a block: its length and its newlines.
+pub(super) type Measure = (u32, u32);
+
+/// Where a text is cut.
+pub(super) fn cut(text: &[u8]) -> Vec<Range<usize>> {
+    let mut cuts = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let mut end =
+            if text.len() - start <= TARGET + REST { text.len() } else { (line_end(text, start + TARGET - 1) + 1).min(text.len()) };
+        if text.len() - end <= REST {
+            end = text.len();
+        }
+        cuts.push(start..end);
+        start = end;
+    }
+    if cuts.is_empty() {
+        cuts.push(0..0);
+    }
+    cuts
+}
+
+impl Blocks {
+    /// Takes the next document's blocks. `false` when these are not the blocks of such a body.
+    #[must_use]
+    pub(super) fn push(&mut self, body: Option<&Body>, measures: &[Measure]) -> bool {
+        if self.first.is_empty() {
+            self.first.push(0);
+        }
+        let Ok(document) = u32::try_from(self.first.len() - 1) else { return false };
+        let (text, raw) = body.map_or((0, 0), |body| (body.text, body.raw));
+        let (mut at, mut lines, mut in_raw) = (0_u64, 0_u32, false);
+        for &(length, newlines) in measures {
+            if !in_raw && at == text && raw > 0 {
+                (at, lines, in_raw) = (0, 0, true);
+            }
+            self.all.push(Block { document, length, start: at, lines, raw: in_raw });
+            at += u64::from(length);
+            let Some(sum) = lines.checked_add(newlines) else { return false };
+            lines = sum;
+        }
+        let Ok(first) = u32::try_from(self.all.len()) else { return false };
+        self.first.push(first);
+        !measures.is_empty() && at == if raw > 0 { raw } else { text } && in_raw == (raw > 0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn get(&self, number: u32) -> Option<&Block> {
+        self.all.get(number as usize)
+    }
+
+    /// The document that a block belongs to.
+    pub(super) fn document(&self, number: u32) -> Option<u32> {
+        self.get(number).map(|block| block.document)
+    }
+
+    /// The numbers of a document's blocks.
+    pub(super) fn of(&self, document: u32) -> Range<u32> {
+        let bounds = self.first.get(document as usize).zip(self.first.get(document as usize + 1));
+        bounds.map_or(0..0, |(&start, &end)| start..end)
+    }
+
+    /// What is written of a document's blocks.
+    pub(super) fn measures(&self, document: u32) -> Vec<Measure> {
+        let numbers = self.of(document);
+        let blocks = self.all.get(numbers.start as usize..numbers.end as usize).unwrap_or_default();
+        let mut measures: Vec<Measure> = blocks.iter().map(|block| (block.length, 0)).collect();
+        for (measure, pair) in measures.iter_mut().zip(blocks.windows(2)) {
+            if let [one, next] = pair {
+                measure.1 = next.lines.saturating_sub(one.lines);
+            }
+        }
+        measures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_whole_lines() {
+        assert_eq!(cut(b""), [0..0]);
+        assert_eq!(cut(b"a\nb"), [0..3]);
+        let lines = "0123456789abcde\n".repeat(5_000);
+        let cuts = cut(lines.as_bytes());
+        assert_eq!(cuts.len(), 5);
+        assert_eq!(cuts.last().unwrap().end, lines.len());
+        for pair in cuts.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start);
+            assert_eq!(lines.as_bytes()[pair[0].end - 1], b'\n');
+            assert!(pair[0].len() >= TARGET);
+        }
+        let long = format!("short\n{}\nend\n", "x".repeat(100_000));
+        let cuts = cut(long.as_bytes());
+        assert_eq!(cuts, [0..long.len()]);
+        let rest = format!("{}\n{}", "x".repeat(100_000), "y\n".repeat(10_000));
+        assert_eq!(cut(rest.as_bytes()).first().unwrap().end, 100_001);
+    }
+
+    #[test]
+    fn a_documents_text_and_raw_bytes_are_apart() {
+        let mut blocks = Blocks::default();
+        let body = Body { part: 0, offset: 0, text: 30, raw: 7 };
+        assert!(blocks.push(None, &[(0, 0)]));
+        assert!(blocks.push(Some(&body), &[(20, 3), (10, 1), (7, 0)]));
+        assert_eq!((blocks.of(0), blocks.of(1), blocks.len()), (0..1, 1..4, 4));
+        let second = Block { document: 1, length: 10, start: 20, lines: 3, raw: false };
+        assert_eq!(blocks.get(2), Some(&second));
+        assert_eq!(blocks.get(3), Some(&Block { document: 1, length: 7, start: 0, lines: 0, raw: true }));
+        assert!(!blocks.push(Some(&body), &[(20, 3), (10, 1)]));
+        assert!(!Blocks::default().push(Some(&body), &[(20, 3), (12, 1), (7, 0)]));
+    }
+}
