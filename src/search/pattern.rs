@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, ClassSetItem};
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
@@ -24,6 +26,8 @@ pub(super) struct Matcher {
     pub(super) folds: bool,
     /// Whether it matches is decided within a line: no match reaches over a newline, or asks where the text begins or ends.
     pub(super) within_lines: bool,
+    /// What is in every match, where that is worth looking for first.
+    inner: Option<Arc<Finder<'static>>>,
 }
 
 pub(super) struct Problem {
@@ -58,7 +62,10 @@ impl Matcher {
             .map_err(|_| Problem { reason: "it is too large to be searched for".to_owned(), span: None })?;
         let looks = hir.properties().look_set();
         let within_lines = !may_hold_newline(&hir) && !looks.contains(Look::Start) && !looks.contains(Look::End);
-        Ok(Self { regex, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines })
+        let literal = required(&hir).filter(|literal| within_lines && literal.len() >= SHORTEST_INNER);
+        let inner =
+            literal.filter(|_| !matches!(hir.kind(), HirKind::Literal(_))).map(|literal| Arc::new(Finder::new(&literal).into_owned()));
+        Ok(Self { regex, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
     }
 
     /// Plain text is part of a path; a pattern is the path or its end from some component on. A slash in front stands for
@@ -121,23 +128,50 @@ impl Matcher {
 
     /// Whether it is found anywhere.
     pub(super) fn is_in(&self, text: &[u8]) -> bool {
+        if self.inner.is_some() {
+            let mut found = false;
+            self.each_line(text, &mut |_, _| {
+                found = true;
+                false
+            });
+            return found;
+        }
         self.regex.find(text).is_some_and(|m| !nowhere(text, m.start()))
+    }
+
+    /// Calls `line` with each line in which it is found, and the first match there, for as long as that says so. Only for what
+    /// matches within lines.
+    fn each_line(&self, text: &[u8], line: &mut dyn FnMut(usize, &Range<usize>) -> bool) {
+        let mut at = 0;
+        while at < text.len() {
+            let start = match &self.inner {
+                // The line may match that has what every match has; no other.
+                Some(inner) => match inner.find(text.get(at..).unwrap_or_default()) {
+                    Some(found) => line_start(text, at + found),
+                    None => return,
+                },
+                None => match self.regex.find_at(text, at) {
+                    Some(found) if !nowhere(text, found.start()) => line_start(text, found.start()),
+                    _ => return,
+                },
+            };
+            let end = (line_end(text, start) + 1).min(text.len());
+            let within = text.get(start..end).unwrap_or_default();
+            let found = self.regex.find(within).filter(|found| !nowhere(within, found.start()));
+            if found.is_some_and(|found| !line(start, &(start + found.start()..start + found.end()))) {
+                return;
+            }
+            at = end;
+        }
     }
 
     /// Calls `line` with the start of each line that a match touches, in order, none twice; and with the first match that does.
     pub(super) fn lines(&self, text: &[u8], mut line: impl FnMut(usize, &Range<usize>)) {
         if self.within_lines {
-            let mut at = 0;
-            while let Some(found) = self.regex.find_at(text, at) {
-                if nowhere(text, found.start()) {
-                    return;
-                }
-                line(line_start(text, found.start()), &found.range());
-                at = line_end(text, found.end()) + 1;
-                if at > text.len() {
-                    return;
-                }
-            }
+            self.each_line(text, &mut |start, found| {
+                line(start, found);
+                true
+            });
             return;
         }
         // The first line not looked at yet. Lines can be long and matches many: none is gone through twice.
@@ -186,6 +220,20 @@ pub(super) fn line_end(text: &[u8], at: usize) -> usize {
 /// Whether a match that starts here touches no line.
 fn nowhere(text: &[u8], start: usize) -> bool {
     start == text.len() && text.last().is_none_or(|&b| b == b'\n')
+}
+
+/// Bytes of a literal that is worth looking for before the expression.
+const SHORTEST_INNER: usize = 2;
+
+/// The longest text that is in every match as it stands here.
+fn required(hir: &Hir) -> Option<Vec<u8>> {
+    match hir.kind() {
+        HirKind::Literal(literal) => Some(literal.0.to_vec()),
+        HirKind::Capture(capture) => required(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(required).max_by_key(Vec::len),
+        _ => None,
+    }
 }
 
 fn may_hold_newline(hir: &Hir) -> bool {

@@ -7,13 +7,19 @@
 
 use std::collections::BTreeSet;
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
+use regex_syntax::utf8::Utf8Sequences;
 
-/// Three bytes, the first in the highest place; at most 24 bits.
+/// Three bytes, the first in the highest place; at most 24 bits. Or one byte that is not ASCII, by itself: what is written in
+/// other scripts is told by these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Gram(u32);
 
 impl Gram {
+    fn of_byte(byte: u8) -> Self {
+        Self(1 << 24 | u32::from(byte))
+    }
+
     fn of(bytes: [u8; 3]) -> Self {
         let [a, b, c] = bytes.map(u32::from);
         Self(a << 16 | b << 8 | c)
@@ -22,6 +28,9 @@ impl Gram {
     /// Itself in every case of the letters A to Z in it.
     pub(super) fn cases(self) -> Vec<Self> {
         let mut cases = vec![self];
+        if self.0 >> 24 != 0 {
+            return cases;
+        }
         for shift in [0, 8, 16] {
             let byte = u8::try_from(self.0 >> shift & 0xFF).unwrap_or(0);
             if byte.is_ascii_alphabetic() {
@@ -32,9 +41,9 @@ impl Gram {
         cases
     }
 
-    /// As four characters of six bits each, since terms of the index are text.
+    /// As four characters of six bits each, since terms of the index are text; the first tells single bytes apart.
     pub(super) fn term(self) -> [u8; 4] {
-        [18, 12, 6, 0].map(|shift| b'0' + u8::try_from(self.0 >> shift & 0x3F).unwrap_or(0))
+        [18, 12, 6, 0].map(|shift| b'0' + u8::try_from(self.0 >> shift & 0x7F & if shift == 18 { 0x7F } else { 0x3F }).unwrap_or(0))
     }
 }
 
@@ -48,7 +57,7 @@ pub(super) struct Grams {
 
 impl Grams {
     pub(super) fn new() -> Self {
-        Self { seen: vec![0; 1 << 18], found: Vec::new() }
+        Self { seen: vec![0; (1 << 18) + 4], found: Vec::new() }
     }
 
     /// Each gram of a text once, in order of first appearance.
@@ -61,18 +70,24 @@ impl Grams {
         let mut gram = 0_u32;
         for (at, byte) in text.iter().enumerate() {
             gram = (gram << 8 | u32::from(*byte)) & 0x00FF_FFFF;
-            if at < 2 {
-                continue;
+            if !byte.is_ascii() {
+                self.note(Gram::of_byte(*byte));
             }
-            let bit = 1_u64 << (gram & 63);
-            if let Some(word) = self.seen.get_mut(gram as usize >> 6)
-                && *word & bit == 0
-            {
-                *word |= bit;
-                self.found.push(Gram(gram));
+            if at >= 2 {
+                self.note(Gram(gram));
             }
         }
         &self.found
+    }
+
+    fn note(&mut self, gram: Gram) {
+        let bit = 1_u64 << (gram.0 & 63);
+        if let Some(word) = self.seen.get_mut(gram.0 as usize >> 6)
+            && *word & bit == 0
+        {
+            *word |= bit;
+            self.found.push(gram);
+        }
     }
 }
 
@@ -300,7 +315,7 @@ impl Shape {
             Class::Unicode(class) => {
                 let widths = class.iter().map(|r| u32::from(r.end()) - u32::from(r.start()) + 1);
                 if widths.sum::<u32>() > WIDEST_CLASS {
-                    return Self::anything();
+                    return Self::one_of_bytes(first_bytes(class));
                 }
                 let chars = class.iter().flat_map(|range| range.start()..=range.end());
                 Self::Exact(chars.map(|c| read(c.to_string().as_bytes(), folds)).collect())
@@ -313,6 +328,14 @@ impl Shape {
                 Self::Exact(bytes.map(|b| read(&[b], folds)).collect())
             }
         }
+    }
+
+    /// Something that begins with one of these bytes; not known if they may be ASCII.
+    fn one_of_bytes(bytes: Option<BTreeSet<u8>>) -> Self {
+        let (Some(bytes), Self::Open { front, back, .. }) = (bytes, Self::anything()) else { return Self::anything() };
+        let byte = |byte| Condition::All([Gram::of_byte(byte)].into(), Vec::new());
+        let needs = bytes.into_iter().map(byte).fold(Condition::Nothing, Condition::or);
+        Self::Open { front, back, needs }
     }
 
     fn front(&self) -> &Texts {
@@ -410,6 +433,15 @@ impl Shape {
     }
 }
 
+/// The bytes with which characters of a class begin in UTF-8, if none of them is ASCII.
+fn first_bytes(class: &ClassUnicode) -> Option<BTreeSet<u8>> {
+    if class.iter().any(|range| range.start().is_ascii()) {
+        return None;
+    }
+    let sequences = class.iter().flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
+    Some(sequences.filter_map(|sequence| sequence.as_slice().first().copied()).flat_map(|first| first.start..=first.end).collect())
+}
+
 fn read(text: &[u8], folds: bool) -> Vec<u8> {
     if folds { text.to_ascii_lowercase() } else { text.to_vec() }
 }
@@ -495,6 +527,7 @@ mod tests {
             ("ab(c|d)?efg", "abdefg", "ab efx"),
             (".*needle.*", "needle", "needl e"),
             ("foo\nbar", "foo\nbar", "foo bar"),
+            (r"\p{Greek}+", "\u{3b1}", "plain words"),
             (r"(?-u:\xff\xfe\xfd)", "", "x"),
         ] {
             assert_ne!(condition(pattern), Condition::Anything, "{pattern}");
@@ -503,6 +536,14 @@ mod tests {
             }
             assert!(!holds(pattern, could_not), "{pattern} {could_not}");
         }
+    }
+
+    #[test]
+    fn other_scripts_are_told_by_their_first_bytes() {
+        assert!(holds(r"\p{Greek}", "x \u{3b1} y") && holds(r"\p{Cyrillic}\d", "\u{431}1"));
+        assert!(!holds(r"\p{Greek}", "x \u{431}\u{4e2d} y"));
+        assert!(!holds(r"\p{Greek}", "caf\u{e9}"));
+        assert_eq!(condition(r"\p{Lu}"), Condition::Anything);
     }
 
     #[test]
