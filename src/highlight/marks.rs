@@ -40,6 +40,10 @@ pub(super) fn mark(c: char, before: Option<char>, after: Option<char>) -> Option
 
 /// Whether a text has characters that change the order of their neighbours, or are not seen.
 pub fn hides(text: &str) -> bool {
+    // Most files have nothing else.
+    if text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
+        return false;
+    }
     let mut before = None;
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -230,6 +234,16 @@ fn tag_name(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_hides_is_told_from_what_is_only_odd() {
+        for plain in ["", "int main(void)\r\n\t{ }", "na\u{ef}ve \u{4e2d}\u{6587}", "a\u{a0}b", "page\u{c}break"] {
+            assert!(!hides(plain), "{plain:?}");
+        }
+        for hiding in ["if (a\u{202e} b)", "x\u{200b}y", "nul\0", "\u{feff}int", "bell\u{7}"] {
+            assert!(hides(hiding), "{hiding:?}");
+        }
+    }
 
     #[test]
     fn controls_of_direction_change_the_order() {

@@ -7,10 +7,14 @@
 //! What is guaranteed:
 //! - A file outside of the scope takes no part: it is not read, not counted, not listed, and no version of a hit is named in
 //!   which its path may not be read.
-//! - Within the scope nothing is left out: every text, whatever its size and its lines, is searched whole. What could not be
-//!   searched by contents (binary files, versions not indexed yet) is counted and said.
-//! - A file matches when the query holds of its whole decoded text. Shown are the lines that a match of a term touches, unless
-//!   the term is excluded. Expressions may match across lines.
+//! - Within the scope nothing is left out: every file, whatever its size and its lines, is searched whole; a text in another
+//!   encoding decoded and by its bytes, a binary by the texts found in it. What is not searched (files that could not be read,
+//!   versions not indexed yet) is counted and said.
+//! - A file matches when the query holds of it whole. Shown are the lines that a match of a term touches, unless the term is
+//!   excluded. Expressions may match across lines.
+//!
+//! How long a search takes does not tell what lies outside of the scope: grams are looked up in the whole index, and where that
+//! holds more than the scope the answer waits for a fixed pace ([`plan`]). All else is done within the scope.
 //!
 //! Everything here blocks: asynchronous callers run it on threads meant for that.
 

@@ -1,7 +1,7 @@
 //! What a search answers.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{BlobId, PathKind};
@@ -41,6 +41,15 @@ impl Budget {
     #[must_use]
     pub fn unlimited() -> Self {
         Self { deadline: None, bytes: u64::MAX, cancel: Arc::default() }
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Whether to give up at once.
+    pub(super) fn is_over(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed) || self.is_late()
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
 
 use roaring::RoaringBitmap;
 
@@ -129,8 +128,7 @@ impl Searcher {
         let mut size = FIRST_TIER;
         while !rest.is_empty() {
             let full = found.len() > page.offset.saturating_add(page.limit);
-            let over = budget.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if over || full && !query.count_all && spent >= budget.bytes {
+            if budget.is_late() || full && !query.count_all && spent >= budget.bytes {
                 break;
             }
             let (tier, more) = rest.split_at(tier_of(rest, size.min(budget.bytes.max(1))));
@@ -178,8 +176,9 @@ impl Searcher {
     ) -> Result<LookedInto, SearchError> {
         let words: Vec<String> = plan.words.iter().map(|word| word.to_lowercase()).collect();
         let bytes = tier.iter().map(|candidate| candidate.bytes).sum();
+        let stop = || budget.is_over();
         let all = self.in_parallel(tier, bytes, budget, |candidate| {
-            let Some(product) = products.get(candidate.product) else { return Ok(None) };
+            let Some(product) = products.get(candidate.product) else { return Ok(Some(None)) };
             let index = product.selection.index;
             let mut matching = Vec::new();
             let mut best = 0;
@@ -187,7 +186,7 @@ impl Searcher {
                 let counted = if product.bound.bounds.sure.contains(document) && plan.shown.is_empty() {
                     Some(Counted::default())
                 } else {
-                    Subject::new(plan, &product.bound, index, document)?.and_then(|subject| subject.count())
+                    Subject::new(plan, &product.bound, index, document, &stop)?.and_then(|subject| subject.count())
                 };
                 let Some(counted) = counted else { continue };
                 matching.push((document, counted.lines));
@@ -195,7 +194,11 @@ impl Searcher {
                 let newest = product.selection.newest().is_some_and(|newest| newest.contains(document));
                 best = best.max(counted.signals.score(index.documents.kind(known), NameHas::of(path, &words), newest));
             }
-            Ok((!matching.is_empty()).then_some(Found { product: candidate.product, documents: matching, score: best }))
+            // What was broken off says nothing.
+            if stop() {
+                return Ok(None);
+            }
+            Ok(Some((!matching.is_empty()).then_some(Found { product: candidate.product, documents: matching, score: best })))
         })?;
         let documents = tier.iter().zip(&all).map(|(candidate, _)| candidate.documents.len() as u64).sum();
         let whole = all.len() == tier.len();
@@ -217,19 +220,19 @@ impl Searcher {
         // The budget's deadline is for looking; what was found is shown.
         let budget = Budget { deadline: None, ..budget.clone() };
         let hits = self.in_parallel(wanted, u64::MAX, &budget, |one| match products.get(one.product) {
-            Some(product) => show::path(plan, product, one, page),
-            None => Ok(None),
+            Some(product) => show::path(plan, product, one, page).map(Some),
+            None => Ok(Some(None)),
         })?;
         Ok(hits.into_iter().flatten().collect())
     }
 
-    /// What `work` makes of each, in order; of the first ones only, when the deadline passes.
+    /// What `work` makes of each, in order; of the first ones only, when it gives nothing of one or the deadline passes.
     fn in_parallel<I: Sync, T: Send>(
         &self,
         items: &[I],
         bytes: u64,
         budget: &Budget,
-        work: impl Fn(&I) -> Result<T, SearchError> + Sync,
+        work: impl Fn(&I) -> Result<Option<T>, SearchError> + Sync,
     ) -> Result<Vec<T>, SearchError> {
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);
@@ -240,13 +243,14 @@ impl Searcher {
             while !stop.load(Ordering::Relaxed) {
                 if budget.cancel.load(Ordering::Relaxed) {
                     failed = Some(SearchError::Cancelled);
-                } else if budget.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                } else if budget.is_late() {
                     break;
                 } else {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(place) else { break };
                     match work(item) {
-                        Ok(made) => done.push((place, made)),
+                        Ok(Some(made)) => done.push((place, made)),
+                        Ok(None) => stop.store(true, Ordering::Relaxed),
                         Err(e) => failed = Some(e),
                     }
                 }
@@ -270,7 +274,8 @@ impl Searcher {
             return Err(failed);
         }
         all.sort_unstable_by_key(|(place, _)| *place);
-        Ok(all.into_iter().map(|(_, made)| made).collect())
+        // Others may have gone on behind one that was given up.
+        Ok(all.into_iter().enumerate().take_while(|(nth, (place, _))| nth == place).map(|(_, (_, made))| made).collect())
     }
 }
 

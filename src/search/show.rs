@@ -20,7 +20,7 @@ pub(super) fn path(plan: &Plan, product: &Product<'_>, found: &Found, page: &Pag
     for &(number, total_lines) in &found.documents {
         let here: Vec<usize> = selection.places_of(number).collect();
         places.extend(&here);
-        let subject = Subject::new(plan, &product.bound, selection.index, number)?.filter(|_| total_lines > 0);
+        let subject = Subject::new(plan, &product.bound, selection.index, number, &|| false)?.filter(|_| total_lines > 0);
         if let Some(subject) = subject.as_ref().filter(|_| several) {
             let mut fingerprints = subject.fingerprints();
             fingerprints.sort_unstable();

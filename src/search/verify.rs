@@ -30,6 +30,8 @@ pub(super) struct Subject<'a> {
     text: &'a [u8],
     raw: &'a [u8],
     blocks: Vec<(u32, Block)>,
+    /// Whether to give up.
+    stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// What is to be shown of a document.
@@ -40,12 +42,19 @@ pub(super) struct Counted {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(plan: &'a Plan, bound: &'a Bound, index: &'a ProductIndex, number: u32) -> Result<Option<Self>, SearchError> {
+    /// A document; `stop` is asked between its blocks. What is counted when it said so counts for nothing.
+    pub(super) fn new(
+        plan: &'a Plan,
+        bound: &'a Bound,
+        index: &'a ProductIndex,
+        number: u32,
+        stop: &'a (dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>, SearchError> {
         let Some(document) = index.documents.get(number) else { return Ok(None) };
         let (text, raw) = bytes_of(index, document)?;
         let all = index.documents.blocks();
         let blocks = all.of(number).filter_map(|block| Some((block, *all.get(block)?))).collect();
-        Ok(Some(Self { plan, bound, number, text, raw, blocks }))
+        Ok(Some(Self { plan, bound, number, text, raw, blocks, stop }))
     }
 
     /// How many lines are shown; `None` when the document does not match.
@@ -117,7 +126,7 @@ impl<'a> Subject<'a> {
             !at_once && matcher.within_lines && block.raw == raw && among.is_none_or(|among| among.contains(*number))
         });
         let blocks = blocks.filter_map(move |(_, block)| whole.get(block.range()).map(|piece| (block.range().start, piece)));
-        at_once.then_some((0, whole)).into_iter().chain(blocks)
+        at_once.then_some((0, whole)).into_iter().chain(blocks).take_while(|_| !(self.stop)())
     }
 
     /// Where the lines begin that are shown, of the text or of the raw bytes: the first of them, and how many there are.
