@@ -108,11 +108,6 @@ impl<'a> Selection<'a> {
         self.versions.get(place).map_or("", |version| version.name)
     }
 
-    /// How many versions back the newest lies in which this document may be read.
-    pub(super) fn age_of(&self, document: u32) -> usize {
-        self.places_of(document).next().unwrap_or(usize::MAX)
-    }
-
     /// What may be read in the newest of the versions searched.
     pub(super) fn newest(&self) -> Option<&RoaringBitmap> {
         self.versions.first().map(|version| version.documents.as_ref())

@@ -42,7 +42,7 @@ pub(super) struct Product<'a> {
     matching: RoaringBitmap,
 }
 
-/// A path at which something may match: its documents, newest first.
+/// A path at which something may match: its documents.
 #[derive(Clone, Debug)]
 struct Candidate {
     product: usize,
@@ -54,7 +54,7 @@ struct Candidate {
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) product: usize,
-    /// Newest first, each with the lines in it.
+    /// Each with the lines in it.
     pub(super) documents: Vec<(u32, u64)>,
     score: u32,
 }
@@ -339,7 +339,7 @@ impl Results {
 }
 
 /// What may match, in the order in which it is looked through: what is in the newest version searched before what is gone; by
-/// kind of path; by path. Of one path, the newest first.
+/// kind of path; by path.
 fn order(selection: &Selection<'_>, product: usize, bound: &Bound) -> Vec<Candidate> {
     let documents = &selection.index.documents;
     let mut keyed: Vec<(u32, u32)> = bound.bounds.maybe.iter().map(|document| (documents.rank(document), document)).collect();
@@ -347,10 +347,7 @@ fn order(selection: &Selection<'_>, product: usize, bound: &Bound) -> Vec<Candid
     let several = selection.version_names().len() > 1;
     let mut here = Vec::new();
     let mut gone = Vec::new();
-    for same in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
-        if several && same.len() > 1 {
-            same.sort_by_cached_key(|(_, document)| (selection.age_of(*document), documents.get(*document).map(|d| d.blob)));
-        }
+    for same in keyed.chunk_by(|a, b| a.0 == b.0) {
         let bytes = same.iter().map(|(_, document)| bound.bytes_of(selection, *document)).sum();
         let numbers: Vec<u32> = same.iter().map(|(_, document)| *document).collect();
         let in_newest = !several || numbers.iter().any(|n| selection.newest().is_some_and(|newest| newest.contains(*n)));

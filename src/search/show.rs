@@ -17,8 +17,10 @@ pub(super) fn path(plan: &Plan, product: &Product<'_>, found: &Found, page: &Pag
     let mut places = Vec::new();
     // In which versions each line is among those that match.
     let mut lines_in: HashMap<u64, Vec<usize>> = HashMap::new();
-    for &(number, total_lines) in &found.documents {
-        let here: Vec<usize> = selection.places_of(number).collect();
+    let mut newest_first: Vec<(Vec<usize>, u32, u64)> =
+        found.documents.iter().map(|&(number, lines)| (selection.places_of(number).collect(), number, lines)).collect();
+    newest_first.sort_unstable();
+    for (here, number, total_lines) in newest_first {
         places.extend(&here);
         let subject = Subject::new(plan, &product.bound, selection.index, number, &|| false)?.filter(|_| total_lines > 0);
         if let Some(subject) = subject.as_ref().filter(|_| several) {
