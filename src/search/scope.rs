@@ -99,9 +99,15 @@ impl<'a> Selection<'a> {
         self.versions.iter().map(|version| version.name)
     }
 
-    /// The places, among the versions searched, of those in which this document may be read; in order.
-    pub(super) fn places_of(&self, document: u32) -> impl Iterator<Item = usize> {
-        self.versions.iter().enumerate().filter(move |(_, version)| version.documents.contains(document)).map(|(place, _)| place)
+    /// The places, among the versions searched, of those in which each of these documents may be read; in order.
+    pub(super) fn places_of(&self, documents: &RoaringBitmap) -> HashMap<u32, Vec<usize>> {
+        let mut places: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (place, version) in self.versions.iter().enumerate() {
+            for document in documents & version.documents.as_ref() {
+                places.entry(document).or_default().push(place);
+            }
+        }
+        places
     }
 
     pub(super) fn name(&self, place: usize) -> &'a str {

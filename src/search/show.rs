@@ -17,8 +17,9 @@ pub(super) fn path(plan: &Plan, product: &Product<'_>, found: &Found, page: &Pag
     let mut places = Vec::new();
     // In which versions each line is among those that match.
     let mut lines_in: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut held = selection.places_of(&found.documents.iter().map(|(number, _)| *number).collect());
     let mut newest_first: Vec<(Vec<usize>, u32, u64)> =
-        found.documents.iter().map(|&(number, lines)| (selection.places_of(number).collect(), number, lines)).collect();
+        found.documents.iter().map(|&(number, lines)| (held.remove(&number).unwrap_or_default(), number, lines)).collect();
     newest_first.sort_unstable();
     for (here, number, total_lines) in newest_first {
         places.extend(&here);

@@ -1,5 +1,6 @@
 //! Nothing outside of a scope takes part.
 
+use super::scope::Selection;
 use super::*;
 
 fn sources() -> Sources {
@@ -99,4 +100,36 @@ fn products_come_in_the_order_of_the_scope() {
     assert_eq!(seen("secret product:an-*", &both), ["lib/z.c v1"]);
     assert_eq!(seen("secret -product:an-*", &both).len(), 3);
     assert_eq!(seen("(product:os path:ab) OR product:an-other", &both), ["kernel/ab/y.c v3", "lib/z.c v1"]);
+}
+
+#[test]
+fn names_facets_and_coverage_tell_nothing_from_outside() {
+    let (_home, scope) = scope(&[("v3", &["kernel/ab"], &[]), ("v1", &["kernel/ab"], &[])]);
+    assert_eq!(seen("kernel type:path version:all", &scope), ["kernel/ab/y.c v3", "kernel/ab/y.c v1"]);
+    assert_eq!(seen("x.c type:path version:all", &scope), [""; 0]);
+    assert_eq!(seen("/./ type:path", &scope), ["kernel/ab/y.c v3"]);
+    assert_eq!(seen("is:source version:all", &scope), ["kernel/ab/y.c v3", "kernel/ab/y.c v1"]);
+    let results = search("secret version:all", &scope);
+    let said = |counts: &[Count]| counts.iter().map(|c| format!("{} {}", c.value, c.files)).collect::<Vec<_>>();
+    assert_eq!(said(&results.facets.languages), ["C 2"]);
+    // All that is open lies in one directory: there is none to choose.
+    assert_eq!(said(&results.facets.directories), [""; 0]);
+    assert_eq!(said(&results.facets.versions), ["v3 1", "v1 1"]);
+    assert_eq!(results.coverage, [Coverage { product: "os".to_owned(), versions: vec!["v3".to_owned(), "v1".to_owned()], files: 2 }]);
+    // v2 has the same bytes as v3; where it may not be read it is not between them.
+    let hit = &results.hits[0];
+    assert_eq!((hit.introduced.as_deref(), hit.gone.as_deref()), (None, None));
+    let versions = |span: &Span| format!("{} {} {}", span.newest, span.oldest, span.versions);
+    assert_eq!(hit.spans.iter().map(versions).collect::<Vec<_>>(), ["v3 v1 2"]);
+}
+
+#[test]
+fn where_something_is_closed_lookups_are_paced() {
+    let asked = Versions::Newest;
+    let paced = |scope: &Scope| Selection::new(&scope.products[0], &asked).0.unwrap().partial;
+    let (_one, whole) = scope(&[("v3", &[""], &[]), ("v2", &[""], &[]), ("v1", &[""], &[])]);
+    assert!(!paced(&whole));
+    let (_two, fewer_versions) = scope(&[("v3", &[""], &[]), ("v2", &[""], &[])]);
+    let (_three, fewer_paths) = scope(&[("v3", &[""], &[]), ("v2", &[""], &["lib"]), ("v1", &[""], &[])]);
+    assert!(paced(&fewer_versions) && paced(&fewer_paths));
 }
