@@ -192,18 +192,20 @@ impl Jobs {
 
     /// Indexes the versions of a product that are not yet, and serves the result.
     pub async fn index(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
+        self.build(product, false, watch).await
+    }
+
+    /// Builds a product's index from nothing. What is served is served until that is whole.
+    pub async fn rebuild(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
+        self.build(product, true, watch).await
+    }
+
+    async fn build(&self, product: &Product, anew: bool, watch: &Watch) -> Result<Built, JobError> {
         let versions = self.catalog.versions(&product.id).await?;
         let (reader, indexes, watch, stop) = (self.reader.clone(), Arc::clone(&self.indexes), Arc::clone(watch), Arc::clone(&self.stop));
         let name = product.name.clone();
-        let work = tokio::task::spawn_blocking(move || build(&reader, &indexes, &name, &versions, &watch, &stop));
+        let work = tokio::task::spawn_blocking(move || build(&reader, &indexes, (&name, anew), &versions, &watch, &stop));
         work.await?.map_err(|cause| JobError::Index { product: product.name.clone(), cause })
-    }
-
-    /// Forgets a product's index and builds it from nothing.
-    pub async fn rebuild(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
-        let directory = self.indexes.directory_of(&product.name);
-        tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await?.ok();
-        self.index(product, watch).await
     }
 
     /// Asks for a synchronisation, to be done apart from the request.
@@ -365,12 +367,12 @@ fn newest_versions_first(versions: Vec<Unranked>) -> Vec<String> {
 fn build(
     reader: &MachineReader,
     indexes: &Indexes,
-    product: &str,
+    (product, anew): (&str, bool),
     versions: &[Version],
     watch: &Watch,
     stop: &AtomicBool,
 ) -> Result<Built, SearchError> {
-    let previous = indexes.reload(product).ok();
+    let previous = indexes.reload(product).ok().filter(|_| !anew);
     let keys = versions.iter().map(|v| VersionKey { name: v.name.clone(), commit: v.commit.clone() }).collect();
     let walker = reader.walker(product).map_err(|cause| SearchError::Corpus(cause.into()))?;
     let mut corpus = ProductCorpus::new(keys, walker);

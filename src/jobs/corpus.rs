@@ -61,7 +61,10 @@ impl Corpus for ProductCorpus {
                 Decoded { text: text.as_str().as_bytes().to_vec(), raw: Some(bytes), traits, language: None }
             }
             Content::Image(_) | Content::Binary => {
-                Decoded { text: text::texts_within(&bytes), raw: None, traits: Traits::default().with(Trait::Binary), language: None }
+                // A stray byte must not hide the rest of a source file.
+                let raw = text::is_mostly_text(&bytes);
+                let traits = Traits::default().with(Trait::Binary);
+                Decoded { text: text::texts_within(&bytes), raw: raw.then_some(bytes), traits, language: None }
             }
         };
         let is_binary = decoded.traits.has(Trait::Binary);

@@ -4,7 +4,7 @@
 //! LOCK                     held while a generation is built
 //! CURRENT                  the name of the generation that is served; replaced by rename
 //! generation-00000007/
-//!     meta.json            format version, lengths and checksums of what follows
+//!     meta.json            format version, lengths and checksums of what follows (of contents the lengths)
 //!     documents  versions  small tables
 //!     contents-0 …         texts one behind the other; parts never change once written, and generations share them
 //!     grams/               which documents hold which three bytes
@@ -13,6 +13,7 @@
 //!
 //! A generation is whole before `CURRENT` names it: its files and directories are on disk, and only then the name is replaced.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -41,9 +42,11 @@ struct Meta {
     versions: Table,
     /// The length of each part.
     contents: Vec<u64>,
+    /// The files of the grams, by name.
+    grams: BTreeMap<String, Table>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Table {
     length: u64,
     sha256: String,
@@ -165,6 +168,14 @@ impl Home {
         }
     }
 
+    /// The same; none where it cannot be told, since then nothing is served.
+    pub(super) fn served(&self) -> Result<Option<u64>, SearchError> {
+        match self.current() {
+            Err(SearchError::Damaged { .. }) => Ok(None),
+            known => known,
+        }
+    }
+
     pub(super) fn generation(&self, number: u64) -> PathBuf {
         self.0.join(format!("generation-{number:08}"))
     }
@@ -172,7 +183,7 @@ impl Home {
     /// Makes the directory in which the next generation is built, and its number: above all that are there.
     pub(super) fn begin(&self) -> Result<(u64, PathBuf), SearchError> {
         let fail = |e: io::Error| SearchError::io("creating a generation of the index", &e);
-        let mut last = self.current()?.unwrap_or(0);
+        let mut last = self.served()?.unwrap_or(0);
         for entry in fs::read_dir(&self.0).map_err(fail)? {
             let name = entry.map_err(fail)?.file_name();
             last = last.max(name.to_str().and_then(|name| number(name, "generation-")).unwrap_or(0));
@@ -198,7 +209,7 @@ impl Home {
     /// hold its files open and are not disturbed.
     pub(super) fn sweep(&self) -> Result<(), SearchError> {
         let fail = |e: io::Error| SearchError::io("removing old generations of the index", &e);
-        let current = self.current()?;
+        let current = self.served()?;
         for entry in fs::read_dir(&self.0).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name();
@@ -222,7 +233,7 @@ pub(super) fn write_tables(
     let fail = |e: io::Error| SearchError::io("writing the tables of the index", &e);
     let documents = write_table(directory, DOCUMENTS, &documents.encode()).map_err(fail)?;
     let versions = write_table(directory, VERSIONS, &encode_versions(versions).map_err(fail)?).map_err(fail)?;
-    let meta = Meta { format: FORMAT, documents, versions, contents: parts };
+    let meta = Meta { format: FORMAT, documents, versions, contents: parts, grams: gram_tables(directory).map_err(fail)? };
     let meta = serde_json::to_vec(&meta).map_err(|e| fail(e.into()))?;
     write_durably(&directory.join(META), &meta).map_err(fail)
 }
@@ -237,6 +248,10 @@ pub(super) fn read_tables(directory: &Path) -> Result<Tables, SearchError> {
         return Err(SearchError::Format { found: format.unwrap_or(0), known: FORMAT });
     }
     let meta: Meta = serde_json::from_slice(&meta).map_err(|_| SearchError::damaged("meta.json cannot be read"))?;
+    // What tantivy reads it trusts.
+    if gram_tables(directory).map_err(|e| SearchError::io("reading the grams", &e))? != meta.grams {
+        return Err(SearchError::damaged("its grams are not what was written"));
+    }
     let documents = Documents::decode(&read_table(directory, DOCUMENTS, &meta.documents)?)
         .ok_or_else(|| SearchError::damaged("the table of documents cannot be read"))?;
     let versions = decode_versions(&read_table(directory, VERSIONS, &meta.versions)?, documents.len())
@@ -274,6 +289,33 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn write_table(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<Table> {
     write_durably(&directory.join(name), bytes)?;
     Ok(Table { length: bytes.len() as u64, sha256: HEXLOWER.encode(&Sha256::digest(bytes)) })
+}
+
+fn gram_tables(directory: &Path) -> io::Result<BTreeMap<String, Table>> {
+    let mut tables = BTreeMap::new();
+    for entry in fs::read_dir(directory.join(GRAMS))? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.ends_with(".lock") {
+            let mut digest = Sha256::new();
+            let length = io::copy(&mut File::open(entry.path())?, &mut DigestWriter(&mut digest))?;
+            tables.insert(name, Table { length, sha256: HEXLOWER.encode(&digest.finalize()) });
+        }
+    }
+    Ok(tables)
+}
+
+struct DigestWriter<'a>(&'a mut Sha256);
+
+impl io::Write for DigestWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn read_table(directory: &Path, name: &str, table: &Table) -> Result<Vec<u8>, SearchError> {

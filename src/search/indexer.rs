@@ -107,9 +107,11 @@ impl<'a> IndexWriter<'a> {
         let lock = home.lock()?;
         home.sweep()?;
         // Files of an older generation are gone by now: nothing can be taken from them.
-        let current = home.current()?;
+        let current = home.served()?;
         let previous = previous.filter(|index| index.home == home && Some(index.generation) == current);
-        Ok(Self { home, previous, step: STEP, _lock: lock })
+        // What is built anew beside an index that can be served is not to take its place before it is whole.
+        let anew = previous.is_none() && current.is_some_and(|number| ProductIndex::open_generation(&home, number).is_ok());
+        Ok(Self { home, previous, step: if anew { u64::MAX } else { STEP }, _lock: lock })
     }
 
     /// Has what was written served, and kept if the process is killed, after so many bytes read of the source.

@@ -10,7 +10,7 @@ mod within;
 use std::fmt;
 
 pub use self::encoding::Encoding;
-pub use self::within::texts_within;
+pub use self::within::{is_mostly_text, texts_within};
 
 /// What a blob holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
