@@ -3,6 +3,7 @@
 //! The only place that holds the [`MachineReader`].
 
 mod corpus;
+mod history;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub enum JobError {
     Catalog(#[from] CatalogError),
     #[error("the index of {product} could not be built: {cause}")]
     Index { product: String, cause: SearchError },
+    #[error("the history of {product} could not be indexed: {cause}")]
+    History { product: String, cause: SearchError },
     #[error("no tag or branch of {product} fits its patterns ({patterns}); upstream has {tags} tags and {branches} branches")]
     NothingWanted { product: String, patterns: String, tags: usize, branches: usize },
     #[error(transparent)]
@@ -46,6 +49,7 @@ pub enum JobError {
 pub enum Step {
     Fetch(mirrors::Progress),
     Index(search::Progress),
+    History(search::HistoryProgress),
 }
 
 /// Takes steps, many times a second, on any thread.
@@ -190,7 +194,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Indexes the versions of a product that are not yet, and serves the result.
+    /// Indexes the versions of a product that are not yet, and their history, and serves the result. The files come first: they
+    /// can be searched while the history is read.
     pub async fn index(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
         self.build(product, false, watch).await
     }
@@ -204,8 +209,17 @@ impl Jobs {
         let versions = self.catalog.versions(&product.id).await?;
         let (reader, indexes, watch, stop) = (self.reader.clone(), Arc::clone(&self.indexes), Arc::clone(watch), Arc::clone(&self.stop));
         let name = product.name.clone();
-        let work = tokio::task::spawn_blocking(move || build(&reader, &indexes, (&name, anew), &versions, &watch, &stop));
-        work.await?.map_err(|cause| JobError::Index { product: product.name.clone(), cause })
+        let work = tokio::task::spawn_blocking(move || {
+            let built = match build(&reader, &indexes, (&name, anew), &versions, &watch, &stop) {
+                Ok(built) => built,
+                Err(cause) => return Err(JobError::Index { product: name, cause }),
+            };
+            match history::build(&reader, &indexes, (&name, anew), &versions, &watch, &stop) {
+                Ok(_) => Ok(built),
+                Err(cause) => Err(JobError::History { product: name, cause }),
+            }
+        });
+        work.await?
     }
 
     /// Asks for a synchronisation, to be done apart from the request.
@@ -227,10 +241,11 @@ impl Jobs {
         let Some(index) = self.indexes.get(&product.name) else { return "Not indexed yet.".to_owned() };
         let held = versions.iter().filter(|v| index.versions().any(|(key, _)| key.name == v.name && key.commit == v.commit)).count();
         let files = index.documents();
+        let history = history::state(&self.indexes, product, versions);
         if held == versions.len() {
-            format!("All {held} versions are indexed: {files} distinct files.")
+            format!("All {held} versions are indexed: {files} distinct files. {history}")
         } else {
-            format!("{held} of {} versions are indexed: {files} distinct files.", versions.len())
+            format!("{held} of {} versions are indexed: {files} distinct files. {history}", versions.len())
         }
     }
 
@@ -240,11 +255,17 @@ impl Jobs {
         for product in self.catalog.products().await? {
             let versions = self.catalog.versions(&product.id).await?;
             let (indexes, name) = (Arc::clone(&self.indexes), product.name.clone());
-            let opened = tokio::task::spawn_blocking(move || indexes.reload(&name)).await?;
+            let opened = tokio::task::spawn_blocking(move || {
+                // One that cannot be opened is found not to be whole below.
+                let _ = indexes.reload_history(&name);
+                indexes.reload(&name)
+            });
+            let opened = opened.await?;
             let whole = opened.is_ok_and(|index| {
                 let held: Vec<_> = index.versions().map(|(key, _)| (key.name.clone(), key.commit.clone())).collect();
                 versions.iter().all(|v| held.contains(&(v.name.clone(), v.commit.clone())))
             });
+            let whole = whole && history::is_whole(&self.indexes, &product, &versions);
             if !whole && !versions.is_empty() {
                 behind.push(product);
             }
@@ -283,7 +304,7 @@ impl Jobs {
         let indexes = Arc::clone(&self.indexes);
         let refreshed = tokio::task::spawn_blocking(move || {
             for product in products {
-                if let Err(cause) = indexes.refresh(&product.name) {
+                if let Err(cause) = indexes.refresh(&product.name).and_then(|()| indexes.refresh_history(&product.name)) {
                     tracing::warn!(%cause, product = product.name, "the index could not be opened");
                 }
             }

@@ -142,9 +142,23 @@ pub struct Shown {
     pub path: PathText,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<String>,
-    /// The lines shown, counted from 1.
+    /// The lines shown, counted from 1; of a commit's change those that it added, of a message its lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<u64>,
+    /// The commit whose change of the file, or whose message, was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The lines shown that the commit removed, as they were numbered before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<u64>,
+    /// The commit's message was shown, or its subject.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub message: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+fn is_false(known: &bool) -> bool {
+    !known
 }
 
 /// The request in which something happened.

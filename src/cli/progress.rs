@@ -76,6 +76,9 @@ fn figures(step: Step) -> Figures {
             unit: if at.total > 0 { "objects" } else { "bytes" },
             bytes: at.bytes,
         },
+        Step::History(at) => {
+            Figures { words: "reading history", done: at.commits_done, total: at.commits_total, unit: "commits", bytes: at.bytes }
+        }
         Step::Index(at) => Figures { words: "indexing", done: at.files_done, total: at.files_total, unit: "files", bytes: at.bytes_done },
     }
 }

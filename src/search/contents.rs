@@ -96,7 +96,7 @@ impl Contents {
         document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset.saturating_add(body.text), body.raw))
     }
 
-    fn bytes(&self, part: u32, offset: u64, length: u64) -> Result<&[u8], SearchError> {
+    pub(super) fn bytes(&self, part: u32, offset: u64, length: u64) -> Result<&[u8], SearchError> {
         let end = offset.checked_add(length).and_then(|end| usize::try_from(end).ok());
         let range = usize::try_from(offset).ok().zip(end).map(|(start, end)| start..end);
         let bytes = self.parts.get(part as usize).zip(range).and_then(|(part, range)| part.as_slice().get(range));

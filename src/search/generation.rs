@@ -67,7 +67,7 @@ impl GenerationWriter {
 
     /// Adds a document, by its path alone when it could not be read; tells its number.
     pub(super) fn add(&mut self, path: &RepoPath, blob: BlobId, size: u64, decoded: Option<Decoded>) -> Result<u32, SearchError> {
-        let number = u32::try_from(self.documents.len()).ok().filter(|&n| n < u32::MAX).ok_or(SearchError::Full)?;
+        let number = self.next()?;
         let Some(decoded) = decoded else {
             let traits = Traits::default().with(Trait::Unindexed);
             self.put(path, Document { path: 0, blob, size, language: None, traits, body: None }, &[(0, 0)])?;
@@ -97,6 +97,16 @@ impl GenerationWriter {
         }
         self.put(path, Document { path: 0, blob, size, language, traits, body: Some(body) }, &measures)?;
         Ok(number)
+    }
+
+    /// How many documents there are: the number of the next.
+    pub(super) fn next(&self) -> Result<u32, SearchError> {
+        u32::try_from(self.documents.len()).ok().filter(|&n| n < u32::MAX).ok_or(SearchError::Full)
+    }
+
+    /// Writes bytes that are not searched, behind those of the document added last.
+    pub(super) fn append_behind(&mut self, bytes: &[u8]) -> Result<(), SearchError> {
+        self.part.append(bytes).map(|_| ())
     }
 
     fn put(&mut self, path: &RepoPath, document: Document, measures: &[Measure]) -> Result<(), SearchError> {

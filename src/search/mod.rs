@@ -24,6 +24,7 @@ mod documents;
 mod facets;
 mod generation;
 mod grams;
+mod history;
 mod indexer;
 mod parser;
 mod path_kind;
@@ -49,6 +50,9 @@ use std::sync::Arc;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use roaring::{MultiOps as _, RoaringBitmap};
 
+pub use history::{
+    ChangeHit, ChangedLine, CommitHit, CommitId, HistoryBuilt, HistoryIndex, HistoryProgress, HistoryResults, HistorySource, HistoryWriter,
+};
 pub use indexer::{Built, Corpus, CorpusError, Decoded, IndexWriter, Progress};
 pub use path_kind::PathKind;
 pub use query::{Case, Expr, PathTerm, Query, QueryError, Term, Trait, Type, Versions};

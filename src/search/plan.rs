@@ -134,6 +134,16 @@ impl Plan {
 
     /// What is known of a product's documents without reading them.
     pub(super) fn bind(&self, selection: &Selection<'_>) -> Result<Bound, SearchError> {
+        self.bind_within(selection, &selection.documents, || self.root.bind(selection))
+    }
+
+    /// The same within another scope, and with a test made elsewhere over the same matchers.
+    pub(super) fn bind_within(
+        &self,
+        selection: &Selection<'_>,
+        scope: &RoaringBitmap,
+        test: impl FnOnce() -> Result<Test, SearchError>,
+    ) -> Result<Bound, SearchError> {
         let began = Instant::now();
         let mut found: Vec<Option<RoaringBitmap>> = Vec::new();
         let mut blocks = Vec::new();
@@ -148,9 +158,9 @@ impl Plan {
             found.push(documents);
             blocks.push(inside);
         }
-        let test = self.root.bind(selection)?;
+        let test = test()?;
         let candidates = |place: usize| found.get(place).cloned().flatten();
-        let bounds = test.bounds(&selection.documents, &candidates);
+        let bounds = test.bounds(scope, &candidates);
         if selection.partial {
             thread::sleep(left_of_pace(began.elapsed()));
         }
@@ -293,7 +303,7 @@ impl Test {
 }
 
 /// Names of languages are compared in lower case, and by the usual short names.
-fn language_key(name: &str) -> String {
+pub(super) fn language_key(name: &str) -> String {
     let name = name.to_lowercase();
     let long = match name.as_str() {
         "cpp" | "cxx" => "c++",

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::contents::Home;
+use super::history::Histories;
 use super::{Budget, FileHit, PageRequest, ProductIndex, ProductScope, Query, Results, Scope, SearchError, Searcher, VersionScope};
 use crate::access::Scoped;
 use crate::accounts::Principal;
@@ -24,6 +25,7 @@ const ENTRY_ROOM: usize = 40_000;
 pub struct Indexes {
     directory: PathBuf,
     open: RwLock<HashMap<String, Arc<ProductIndex>>>,
+    pub(super) histories: Histories,
 }
 
 /// Results that nobody may look at yet.
@@ -39,7 +41,7 @@ impl Indexes {
     /// Indexes are the directories `<product>` in `directory`.
     #[must_use]
     pub fn at(directory: PathBuf) -> Self {
-        Self { directory, open: RwLock::default() }
+        Self { directory, open: RwLock::default(), histories: Histories::default() }
     }
 
     /// Where a product's index is kept.
@@ -117,8 +119,6 @@ impl Searcher {
         sink: &mut dyn FnMut(Sealed<Results>) -> Result<(), SearchError>,
     ) -> Result<(), SearchError> {
         let scope = scope_of(scoped, indexes);
-        let bases = scoped.products().iter().filter_map(|one| Some((one.product.name.clone(), one.versions.first()?.basis.clone())));
-        let bases: Vec<_> = bases.collect();
         self.stream(scoped.query(), &scope, page, budget, &mut |mut found| {
             let all = found.hits.len();
             found.hits.retain(|hit| hit.states.iter().all(|state| may_read(scoped, state)));
@@ -126,7 +126,7 @@ impl Searcher {
                 tracing::error!(lost = all - found.hits.len(), "a search found files outside of its scope; they were withheld");
             }
             found.not_indexed.dedup();
-            sink(Sealed { found, principal: scoped.principal().clone(), query: text.to_owned(), bases: bases.clone() })
+            sink(Sealed::of(found, scoped, text))
         })
     }
 }
@@ -136,6 +136,21 @@ impl Sealed<Results> {
     pub fn open(recorded: Recorded<Self>) -> (Results, Receipt) {
         let receipt = recorded.receipt();
         (recorded.into_parts().0.found, receipt)
+    }
+}
+
+impl<T> Sealed<T> {
+    pub(super) fn of<Q>(found: T, scoped: &Scoped<Q>, query: &str) -> Self {
+        let bases = scoped.products().iter().filter_map(|one| Some((one.product.name.clone(), one.versions.first()?.basis.clone())));
+        Self { found, principal: scoped.principal().clone(), query: query.to_owned(), bases: bases.collect() }
+    }
+
+    pub(super) fn found(&self) -> &T {
+        &self.found
+    }
+
+    pub(super) fn into_found(self) -> T {
+        self.found
     }
 
     fn draft(&self) -> Draft {
@@ -147,34 +162,48 @@ impl Sealed<Results> {
 
 impl Recordable for Sealed<Results> {
     fn drafts(&self) -> Vec<Draft> {
-        let mut drafts = Vec::new();
-        let mut room = ENTRY_ROOM;
-        let mut shown = Vec::new();
-        for hit in self.found.hits.iter().flat_map(|hit| &hit.states) {
-            let place = place_of(hit);
-            let size = hit.path.bytes().len() * 6 + place.lines.len() * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 120;
-            if size > room && !shown.is_empty() {
-                drafts.push(self.draft().showing(std::mem::take(&mut shown)));
-                room = ENTRY_ROOM;
-            }
-            room = room.saturating_sub(size);
-            shown.push(place);
+        let facts = vec![
+            ("files", json!(self.found.total_files)),
+            ("lines", json!(self.found.total_lines)),
+            ("searched", json!(self.found.searched_files)),
+            ("complete", json!(self.found.complete)),
+        ];
+        drafts_of(self, self.found.hits.iter().flat_map(|hit| &hit.states).map(place_of), facts)
+    }
+}
+
+/// As many entries as the places take; the facts stand in the first.
+pub(super) fn drafts_of<T>(sealed: &Sealed<T>, places: impl Iterator<Item = Shown>, facts: Vec<(&str, Value)>) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    let mut room = ENTRY_ROOM;
+    let mut shown = Vec::new();
+    for place in places {
+        let numbers = place.lines.len() + place.removed.len();
+        let path = place.path.text.len() * 3 + place.path.hex.as_ref().map_or(0, String::len);
+        let size = path + numbers * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 200;
+        if size > room && !shown.is_empty() {
+            drafts.push(sealed.draft().showing(std::mem::take(&mut shown)));
+            room = ENTRY_ROOM;
         }
-        drafts.push(self.draft().showing(shown));
-        if let Some(first) = drafts.first_mut() {
-            let facts = [
-                ("files", json!(self.found.total_files)),
-                ("lines", json!(self.found.total_lines)),
-                ("searched", json!(self.found.searched_files)),
-                ("complete", json!(self.found.complete)),
-            ];
-            first.facts.extend(facts.map(|(name, value)| (name.to_owned(), value)));
-            let bases: Vec<_> =
-                self.bases.iter().map(|(product, basis)| json!({"product": product, "entitlement": basis.entitlement.as_str()})).collect();
-            first.facts.insert("bases".to_owned(), json!(bases));
-            first.basis = self.bases.first().map(|(_, basis)| basis.clone());
-        }
-        drafts
+        room = room.saturating_sub(size);
+        shown.push(place);
+    }
+    drafts.push(sealed.draft().showing(shown));
+    if let Some(first) = drafts.first_mut() {
+        first.facts.extend(facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let bases: Vec<_> =
+            sealed.bases.iter().map(|(product, basis)| json!({"product": product, "entitlement": basis.entitlement.as_str()})).collect();
+        first.facts.insert("bases".to_owned(), json!(bases));
+        first.basis = sealed.bases.first().map(|(_, basis)| basis.clone());
+    }
+    drafts
+}
+
+/// Of many versions the newest and the oldest.
+pub(super) fn named(versions: &[String]) -> Vec<String> {
+    match (versions.first(), versions.last()) {
+        (Some(newest), Some(oldest)) if versions.len() > NAMED_VERSIONS => vec![newest.clone(), oldest.clone()],
+        _ => versions.to_vec(),
     }
 }
 
@@ -189,14 +218,17 @@ fn place_of(hit: &FileHit) -> Shown {
         .collect();
     lines.sort_unstable();
     lines.dedup();
-    let versions = match (hit.versions.first(), hit.versions.last()) {
-        (Some(newest), Some(oldest)) if hit.versions.len() > NAMED_VERSIONS => vec![newest.clone(), oldest.clone()],
-        _ => hit.versions.clone(),
-    };
-    Shown { product: hit.product.clone(), versions, path: path_text(&hit.path), blob: Some(hit.blob.to_string()), lines }
+    Shown {
+        product: hit.product.clone(),
+        versions: named(&hit.versions),
+        path: path_text(&hit.path),
+        blob: Some(hit.blob.to_string()),
+        lines,
+        ..Shown::default()
+    }
 }
 
-fn scope_of(scoped: &Scoped<Query>, indexes: &Indexes) -> Scope {
+pub(super) fn scope_of(scoped: &Scoped<Query>, indexes: &Indexes) -> Scope {
     let products = scoped.products().iter().map(|one| ProductScope {
         product: one.product.name.clone(),
         index: indexes.get(&one.product.name),

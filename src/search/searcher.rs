@@ -69,6 +69,10 @@ impl Searcher {
         Self { threads: threads.clamp(1, 64) }
     }
 
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Answers a query.
     ///
     /// # Errors

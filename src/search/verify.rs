@@ -226,7 +226,7 @@ pub(super) fn fingerprint(line: &[u8]) -> u64 {
 }
 
 /// Adds matches, which come in order, to the lines that they touch.
-fn mark(lines: &mut [(Range<usize>, Vec<Range<usize>>)], matches: impl Iterator<Item = Range<usize>>) {
+pub(super) fn mark(lines: &mut [(Range<usize>, Vec<Range<usize>>)], matches: impl Iterator<Item = Range<usize>>) {
     let mut rest = lines;
     // More cannot come to be seen of one line.
     let mut left = vec![WIDEST; rest.len()];
@@ -252,7 +252,7 @@ fn mark(lines: &mut [(Range<usize>, Vec<Range<usize>>)], matches: impl Iterator<
 }
 
 /// A line as it is shown: whole, or the part around its first match. `marks` are places in the text.
-fn excerpt(text: &[u8], line: &Range<usize>, mut marks: Vec<Range<usize>>) -> LineHit {
+pub(super) fn excerpt(text: &[u8], line: &Range<usize>, mut marks: Vec<Range<usize>>) -> LineHit {
     let end = without_return(text, line);
     marks.sort_unstable_by_key(|mark| (mark.start, mark.end));
     let mut from = line.start;

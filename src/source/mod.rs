@@ -4,6 +4,7 @@
 //! entitled to it and the entry that says so is durable. What it does before that, finding out which object stands at a
 //! place, stays inside the proof. Machines (indexer, symbols) read through a [`MachineReader`], of which there is one.
 
+pub mod history;
 mod raw;
 pub mod text;
 pub mod tree;
@@ -334,6 +335,12 @@ impl MachineReader {
     /// Closes what is open of a product's mirror, after something was moved into it.
     pub fn forget(&self, product: &str) {
         self.repositories.forget(product);
+    }
+
+    /// All that was ever changed in a product.
+    #[must_use]
+    pub fn history(&self, product: &str) -> history::History {
+        history::History::of(Arc::clone(&self.repositories), product)
     }
 
     /// A walk over versions of a product.

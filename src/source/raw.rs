@@ -71,6 +71,11 @@ impl Repositories {
         Self { root, pools: Mutex::default() }
     }
 
+    #[cfg(test)]
+    pub(super) fn root(&self) -> &std::path::Path {
+        &self.root
+    }
+
     /// Closes what is open, after the mirror was replaced or removed.
     pub(crate) fn forget(&self, mirror: &str) {
         lock(&self.pools).remove(mirror);
@@ -185,8 +190,18 @@ struct Lease {
 pub(super) struct Handle(Lease);
 
 impl Handle {
+    /// Closes it for good, with all that libgit2 keeps in memory of what was read, where others would be given it next.
+    pub(super) fn close(&mut self) {
+        self.0.repository = None;
+    }
+
     pub(super) fn links(&self, commit: ObjectId) -> Result<CommitLinks, RawError> {
         read_links(&self.odb(commit)?, commit)
+    }
+
+    /// The bytes of a commit object.
+    pub(super) fn commit(&self, commit: ObjectId) -> Result<Vec<u8>, RawError> {
+        Ok(read_object(&self.odb(commit)?, commit, ObjectType::Commit)?.data().to_vec())
     }
 
     pub(super) fn tree(&self, tree: ObjectId) -> Result<Vec<TreeEntry>, RawError> {
@@ -199,6 +214,24 @@ impl Handle {
 
     pub(super) fn read(&self, blob: ObjectId) -> Result<Vec<u8>, RawError> {
         Ok(read_object(&self.odb(blob)?, blob, ObjectType::Blob)?.data().to_vec())
+    }
+
+    /// The bytes of a file, whole; none when there are more than `most`.
+    pub(super) fn read_within(&self, blob: ObjectId, most: u64) -> Result<Option<Vec<u8>>, RawError> {
+        let odb = self.odb(blob)?;
+        if header_size(&odb, blob)? > most {
+            return Ok(None);
+        }
+        let object = odb.read(oid(blob)).map_err(|e| unread(blob, "blob", &e))?;
+        if object.kind() != ObjectType::Blob {
+            return Err(RawError::NotA { kind: "blob", id: blob });
+        }
+        Ok(Some(object.data().to_vec()))
+    }
+
+    /// The bytes of a tree object.
+    pub(super) fn tree_bytes(&self, tree: ObjectId) -> Result<Vec<u8>, RawError> {
+        Ok(read_object(&self.odb(tree)?, tree, ObjectType::Tree)?.data().to_vec())
     }
 
     fn odb(&self, id: ObjectId) -> Result<Odb<'_>, RawError> {

@@ -122,6 +122,12 @@ impl<'a> TreeEntries<'a> {
         Self { rest: tree }
     }
 
+    /// Bytes that were not looked at yet.
+    #[must_use]
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     fn take(&mut self) -> Result<TreeEntryRef<'a>, TreeError> {
         let (mode, rest) = split_at_byte(self.rest, b' ').ok_or(TreeError::Cut)?;
         let (name, rest) = split_at_byte(rest, 0).ok_or(TreeError::Cut)?;
@@ -212,7 +218,7 @@ fn kind_of(mode: &[u8]) -> Option<(EntryKind, bool)> {
     }
 }
 
-fn split_at_byte(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_at_byte(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let at = bytes.iter().position(|&b| b == byte)?;
     Some((bytes.get(..at)?, bytes.get(at + 1..)?))
 }

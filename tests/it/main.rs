@@ -21,6 +21,8 @@ mod demo;
 mod disk_full;
 /// Nobody acts alone, and access lapses by itself.
 mod grants;
+/// Search in history over HTTP: changed lines and messages, cut to what may be read, and recorded.
+mod history_search;
 /// A portal that is killed while people read.
 mod kill;
 /// A log that cannot be written: 503, no source, and no repair.

@@ -4,6 +4,7 @@ mod audit;
 mod desk;
 mod everyone;
 mod export;
+mod history_search;
 mod operators;
 mod place;
 mod reading;

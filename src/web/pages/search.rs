@@ -10,11 +10,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::history_search;
 use super::place::line_href;
 use crate::access::{Readable, Scoped};
 use crate::audit::Receipt;
 use crate::highlight::{plain_line, snippet_line};
-use crate::search::{Budget, FileHit, LineHit, PageRequest, Query, Results, Sealed};
+use crate::search::{Budget, FileHit, LineHit, PageRequest, Query, Results, Sealed, Type};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
@@ -30,8 +31,8 @@ const FILES: usize = 20;
 const LINES: usize = 50;
 const CONTEXT: usize = 1;
 /// Bytes of text that are read to learn what matches, and how long that may take.
-const BYTES: u64 = 1 << 30;
-const DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const BYTES: u64 = 1 << 30;
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
 pub(super) async fn search(who: Reader, State(portal): State<AppState>) -> Result<Response, WebError> {
     let (query, number) = (who.visit.parameter("q"), who.visit.parameter("page"));
@@ -45,6 +46,9 @@ pub(super) async fn search(who: Reader, State(portal): State<AppState>) -> Resul
         return Err(WebError::BadRequest("A page is a number from 1 to 100,000.".to_owned()));
     };
     match Query::parse(&query) {
+        Ok(parsed) if matches!(parsed.kind(), Type::Diff | Type::Commit) => {
+            history_search::answer(&who, &portal, (query, parsed), page_number).await
+        }
         Ok(parsed) => answer(&who, &portal, query, parsed, page_number).await,
         Err(error) if who.visit.wants_json => {
             let body = json!({"error": {
@@ -109,7 +113,7 @@ async fn run(portal: &AppState, scoped: Scoped<Query>, text: String, offset: usi
     Ok(sealed)
 }
 
-struct CancelOnDrop(Arc<std::sync::atomic::AtomicBool>);
+pub(super) struct CancelOnDrop(pub(super) Arc<std::sync::atomic::AtomicBool>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -117,7 +121,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn page_href(text: &str, number: u64) -> String {
+pub(super) fn page_href(text: &str, number: u64) -> String {
     links::query("/search", &[("q", text), ("page", &number.to_string())])
 }
 

@@ -14,6 +14,7 @@ pub mod desks;
 pub mod everyone;
 pub mod format;
 pub mod forms;
+pub mod history_search;
 pub mod links;
 pub mod products;
 pub mod reading;

@@ -66,6 +66,8 @@ pub(crate) struct Library {
     home: PathBuf,
     /// A canary and the pieces that hold it.
     pub(crate) canaries: HashMap<String, Vec<usize>>,
+    /// The commit of each version: product, version, id.
+    pub(crate) commits: Vec<(&'static str, &'static str, String)>,
 }
 
 /// The string that marks this file of this version.
@@ -83,12 +85,14 @@ impl Library {
     /// Writes the repositories below `home`.
     pub(crate) fn write(home: &Path) -> Self {
         let mut pieces = Vec::new();
+        let mut commits = Vec::new();
         for product in PRODUCTS {
             let repository = Repository::init_bare(home.join(format!("{product}.git"))).unwrap();
             let mut parent: Option<Oid> = None;
             for (age, version) in VERSIONS.iter().rev().enumerate() {
                 let files = files(product, version);
                 let commit = commit(&repository, &files, parent, 1_700_000_000 + 86_400 * i64::try_from(age).unwrap(), version);
+                commits.push((product, *version, commit.to_string()));
                 pieces.extend(files);
                 parent = Some(commit);
             }
@@ -99,7 +103,7 @@ impl Library {
                 canaries.entry(canary.clone()).or_default().push(at);
             }
         }
-        Self { pieces, home: home.to_owned(), canaries }
+        Self { pieces, home: home.to_owned(), canaries, commits }
     }
 
     pub(crate) fn source(&self, product: &str) -> String {
@@ -110,6 +114,18 @@ impl Library {
         let path = path.as_ref();
         let found = self.pieces.iter().find(|p| p.product == product && p.version == version && p.path == path);
         found.unwrap_or_else(|| panic!("no {} in {product} {version}", String::from_utf8_lossy(path)))
+    }
+
+    pub(crate) fn commit(&self, product: &str, version: &str) -> &str {
+        let found = self.commits.iter().find(|(p, v, _)| *p == product && *v == version);
+        found.map_or_else(|| panic!("no {version} of {product}"), |(.., id)| id)
+    }
+
+    /// Whether this commit added or removed what the piece holds: its version's did, and the next one's.
+    pub(crate) fn touches(&self, commit: &str, piece: &Piece) -> bool {
+        let own = VERSIONS.iter().position(|version| *version == piece.version).unwrap();
+        let versions = VERSIONS[own.saturating_sub(1)..=own].iter();
+        versions.into_iter().any(|version| self.commit(piece.product, version) == commit)
     }
 
     pub(crate) fn of<'a>(&'a self, product: &'a str, version: &'a str) -> impl Iterator<Item = &'a Piece> {

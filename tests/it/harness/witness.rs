@@ -126,7 +126,7 @@ fn check_one(library: &Library, sighting: &Sighting, entries: &[Entry], wrong: &
             wrong.push(format!("{}: {canary} stands in no file", sighting.what));
             continue;
         };
-        let recorded = places.iter().any(|&at| fresh.iter().any(|entry| shows(entry, &library.pieces[at])));
+        let recorded = places.iter().any(|&at| fresh.iter().any(|entry| shows(library, entry, &library.pieces[at])));
         if !recorded {
             let piece = &library.pieces[places[0]];
             wrong.push(format!(
@@ -153,7 +153,7 @@ fn check_one(library: &Library, sighting: &Sighting, entries: &[Entry], wrong: &
 }
 
 /// Whether this entry says that the piece's content was shown.
-fn shows(entry: &Entry, piece: &Piece) -> bool {
+fn shows(library: &Library, entry: &Entry, piece: &Piece) -> bool {
     match entry.kind {
         Kind::FileOpened => entry.place.as_ref().is_some_and(|place| {
             place.product == piece.product
@@ -162,10 +162,14 @@ fn shows(entry: &Entry, piece: &Piece) -> bool {
                 && place.path.as_ref().is_some_and(|path| is_path(&path.text, path.hex.as_deref(), &piece.path))
         }),
         Kind::Searched => places(entry).iter().any(|shown| {
-            shown.product == piece.product
-                && shown.versions.iter().any(|version| version == piece.version)
-                && shown.blob.as_deref() == Some(piece.object.as_str())
-                && is_path(&shown.path.text, shown.path.hex.as_deref(), &piece.path)
+            let state = match &shown.commit {
+                // Of history: what a commit did to the file.
+                Some(commit) => library.touches(commit, piece),
+                None => {
+                    shown.versions.iter().any(|version| version == piece.version) && shown.blob.as_deref() == Some(piece.object.as_str())
+                }
+            };
+            shown.product == piece.product && state && is_path(&shown.path.text, shown.path.hex.as_deref(), &piece.path)
         }),
         _ => false,
     }
@@ -181,7 +185,7 @@ fn names(library: &Library, entry: &Entry, piece: &Piece) -> bool {
     if library
         .pieces
         .iter()
-        .any(|other| (other.path == piece.path && other.product == piece.product || tells(other)) && shows(entry, other))
+        .any(|other| (other.path == piece.path && other.product == piece.product || tells(other)) && shows(library, entry, other))
     {
         return true;
     }

@@ -115,7 +115,15 @@ pub(super) fn facts(entry: &Entry) -> Vec<EntryFact> {
     }
     for shown in entry.shown() {
         let (versions, path) = (shown.versions.join(", "), &shown.path.text);
-        list.add_mono("Shown", Some(&format!("{} {versions} {path}", shown.product)));
+        let mut words = format!("{} {versions}", shown.product);
+        if let Some(commit) = &shown.commit {
+            words.push_str(&format!(" {}", commit.get(..10).unwrap_or(commit)));
+        }
+        words.push_str(if shown.message { " its message" } else { "" });
+        if !path.is_empty() || !shown.message {
+            words.push_str(&format!(" {path}"));
+        }
+        list.add_mono("Shown", Some(&words));
     }
     list.add("Network address", personal.address.as_deref());
     list.add("Browser", personal.user_agent.as_deref());

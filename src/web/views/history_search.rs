@@ -1,0 +1,120 @@
+//! What was found in histories.
+
+use askama::Template;
+
+use super::format::{counted, filters};
+use super::reading::Seal;
+use super::shell::{Notice, Shell};
+use crate::highlight::SourceHtml;
+
+/// `/search?q=type:diff …` and `type:commit …`.
+#[derive(Debug, Template)]
+#[template(path = "pages/search_history.html")]
+pub struct HistoryPage {
+    pub shell: Shell,
+    /// As typed.
+    pub query: String,
+    pub results: Results,
+}
+
+#[derive(Debug)]
+pub struct Results {
+    pub seal: Seal,
+    /// Messages were searched, and not changed lines.
+    pub messages: bool,
+    /// Newest first.
+    pub commits: Vec<FoundCommit>,
+    pub total_lines: u64,
+    pub total_files: u64,
+    pub total_commits: u64,
+    /// False: the totals are lower bounds.
+    pub complete: bool,
+    /// Changes or messages looked at, and those there are to look at, both within what may be read.
+    pub searched: u64,
+    pub searchable: u64,
+    /// From 1.
+    pub page: u64,
+    pub previous: Option<String>,
+    pub next: Option<String>,
+    pub notices: Vec<Notice>,
+}
+
+impl Results {
+    /// "23 changed lines in 9 commits", "At least 4 commits".
+    pub fn matched_words(&self) -> String {
+        if self.total_commits == 0 && self.complete {
+            return "Nothing found".to_owned();
+        }
+        let least = if self.complete { "" } else { "At least " };
+        let commits = counted(self.total_commits, "commit", "commits");
+        if self.messages {
+            format!("{least}{commits}")
+        } else if self.total_lines == 0 {
+            format!("{least}{} in {commits}", counted(self.total_files, "changed file", "changed files"))
+        } else {
+            format!("{least}{} in {commits}", counted(self.total_lines, "changed line", "changed lines"))
+        }
+    }
+
+    /// "changes", "messages".
+    pub fn unit(&self) -> &'static str {
+        if self.messages { "messages" } else { "changed files" }
+    }
+}
+
+/// A commit with something to show.
+#[derive(Debug)]
+pub struct FoundCommit {
+    pub id: String,
+    /// Ten digits of it.
+    pub short: String,
+    /// None where the message may not be read.
+    pub subject: Option<String>,
+    pub author: String,
+    /// When it was written.
+    pub at: i64,
+    /// The product's title.
+    pub product: String,
+    /// "in v2.1 back to v2.0, 7 versions".
+    pub versions: String,
+    /// Lines of the message that match.
+    pub message: Vec<MessageLine>,
+    /// Matching lines of the message that are not shown here.
+    pub more: u64,
+    pub files: Vec<ChangedFile>,
+}
+
+#[derive(Debug)]
+pub struct MessageLine {
+    pub number: u64,
+    pub html: SourceHtml,
+}
+
+#[derive(Debug)]
+pub struct ChangedFile {
+    pub path: String,
+    /// Why there are no lines; empty when there is nothing to say.
+    pub note: &'static str,
+    pub lines: Vec<ChangedLine>,
+    /// Matching lines of this change that are not shown here.
+    pub more: u64,
+}
+
+#[derive(Debug)]
+pub struct ChangedLine {
+    pub added: bool,
+    /// In the new file when added, in the old one when removed.
+    pub number: u64,
+    pub html: SourceHtml,
+}
+
+impl ChangedLine {
+    pub fn sign(&self) -> &'static str {
+        if self.added { "+" } else { "\u{2212}" }
+    }
+
+    /// As it is read out.
+    pub fn words(&self) -> &'static str {
+        if self.added { "added" } else { "removed" }
+    }
+}
