@@ -94,6 +94,8 @@ ids! {
     ProductId "prd"
     /// A published version of a product.
     VersionId "ver"
+    /// A search that somebody keeps under a name.
+    SavedSearchId "sav"
     /// One request to the portal.
     RequestId "req"
     /// A piece of work in the queue.

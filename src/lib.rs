@@ -19,6 +19,8 @@ pub mod source;
 pub mod mirrors;
 pub mod highlight;
 pub mod search;
+// The work.
+pub mod inspection;
 // Hands.
 pub mod jobs;
 pub mod web;

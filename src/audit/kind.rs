@@ -39,6 +39,8 @@ kinds! {
     BlameViewed "source.blame.viewed" "blame viewed"
     DiffViewed "source.diff.viewed" "difference viewed"
     Searched "source.searched" "source searched"
+    SearchSaved "search.saved" "search saved"
+    SearchRemoved "search.removed" "saved search removed"
     SymbolViewed "source.symbol.viewed" "symbol viewed"
     AccessDenied "access.denied" "access denied"
     EntitlementProposed "entitlement.proposed" "entitlement proposed"

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Lowest first: a room imports only rooms before it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "clock",
     "ids",
     "database",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 17] = [
     "mirrors",
     "highlight",
     "search",
+    "inspection",
     "jobs",
     "web",
     "cli",
