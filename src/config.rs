@@ -31,6 +31,7 @@ pub struct Config {
     pub password: PasswordConfig,
     pub session: SessionConfig,
     pub reading: ReadingConfig,
+    pub search: SearchConfig,
 }
 
 /// The transparency log.
@@ -69,6 +70,25 @@ pub struct ReadingConfig {
     pub highlight_deadline: Duration,
 }
 
+/// What searching may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchConfig {
+    /// How long one search may take; what it found until then is the answer.
+    pub deadline: Duration,
+    /// How long a page waits for the whole answer before it is sent piece by piece, as it is found.
+    pub stream_after: Duration,
+    /// Bytes looked through once a page is full, to count the rest. What is found in so many is ranked and sent together.
+    pub count_bytes: u64,
+    /// Searches that one person may have running.
+    pub at_once: usize,
+    /// How long a further one waits for its turn.
+    pub patience: Duration,
+    /// Work that one person may ask for at a stretch.
+    pub budget: Duration,
+    /// How much of it comes back in a minute.
+    pub refill: Duration,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
@@ -81,6 +101,7 @@ struct File {
     password: FilePassword,
     session: FileSession,
     reading: FileReading,
+    search: FileSearch,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,6 +139,18 @@ struct FileReading {
     highlight_bytes: Option<usize>,
     highlight_deadline_ms: Option<u64>,
     page_lines: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileSearch {
+    deadline_seconds: Option<u64>,
+    stream_after_ms: Option<u64>,
+    count_megabytes: Option<u64>,
+    at_once: Option<u64>,
+    patience_seconds: Option<u64>,
+    budget_seconds: Option<u64>,
+    refill_seconds: Option<u64>,
 }
 
 impl Config {
@@ -197,6 +230,7 @@ impl Config {
                 )?),
                 page_lines: size(within("reading.page_lines", file.reading.page_lines.map(|n| n as u64), 5_000, 100, 50_000)?),
             },
+            search: check_search(&file.search)?,
             listen,
             database,
             data,
@@ -217,6 +251,19 @@ impl Config {
     pub fn keys(&self) -> PathBuf {
         self.data.join("keys")
     }
+}
+
+fn check_search(file: &FileSearch) -> Result<SearchConfig, ConfigError> {
+    let seconds = Duration::from_secs;
+    Ok(SearchConfig {
+        deadline: seconds(within("search.deadline_seconds", file.deadline_seconds, 15, 1, 600)?),
+        stream_after: Duration::from_millis(within("search.stream_after_ms", file.stream_after_ms, 300, 0, 60_000)?),
+        count_bytes: within("search.count_megabytes", file.count_megabytes, 1_000, 1, 1_000_000)? * 1_000_000,
+        at_once: size(within("search.at_once", file.at_once, 2, 1, 16)?),
+        patience: seconds(within("search.patience_seconds", file.patience_seconds, 10, 0, 60)?),
+        budget: seconds(within("search.budget_seconds", file.budget_seconds, 120, 1, 86_400)?),
+        refill: seconds(within("search.refill_seconds", file.refill_seconds, 30, 1, 3_600)?),
+    })
 }
 
 fn within(key: &'static str, given: Option<u64>, default: u64, least: u64, most: u64) -> Result<u64, ConfigError> {
@@ -294,6 +341,7 @@ mod tests {
             ("listen = \"8420\"", "the configuration key `listen` is \"8420\""),
             ("[database]\nurl = \"mysql://x\"", "the configuration key `database.url` begins with \"mysql\""),
             ("[password]\npasses = 0", "the configuration key `password.passes` is 0, outside 1 to 64"),
+            ("[search]\nat_once = 0", "the configuration key `search.at_once` is 0, outside 1 to 16"),
             ("[log]\norigin = \"a b\"", "the configuration key `log.origin` is \"a b\""),
             ("public_origin = \"http://evil.example\"", "the configuration key `public_origin`"),
             ("listne = 1", "unknown field `listne`"),

@@ -60,16 +60,39 @@ const close = (dialog, words) => {
 const find = () => document.querySelector("[data-find]") ?? document.querySelector("#query, #desk-q");
 const finder = () => document.querySelector('[data-key="t"]');
 const source = () => document.querySelector("#source");
+const results = () => document.querySelector(".hitlist .hits");
+
+// From one result to another: `way` is 1 or -1.
+function step(selector, way) {
+  const all = [...document.querySelectorAll(selector)].filter((link) => link.checkVisibility());
+  const at = document.activeElement;
+  const here = all.findIndex((link) => link === at);
+  let next = here + way;
+  if (here < 0) {
+    // The first that stands behind the place where one is, or the last before it.
+    const behind = all.findIndex((link) => (at.compareDocumentPosition(link) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0);
+    if (at === document.body || behind < 0) next = way > 0 ? 0 : all.length - 1;
+    else next = way > 0 ? behind : behind - 1;
+  }
+  const link = all[Math.max(0, Math.min(next, all.length - 1))];
+  link?.focus();
+  link?.scrollIntoView({ block: "nearest" });
+}
+
+const FILES = ".hitlist .hits h2 a";
+const LINES = ".hitlist .hits .lines > div:not(.context) > a";
 
 function help() {
   const rows = [
     find() && ["/", "Go to the search box"],
     finder() && ["t", "Find a file by its name"],
+    results() && ["j k", "Next and previous file with results; Enter opens it"],
+    results() && ["n p", "Next and previous matching line"],
     source() && ["l", "Go to a line or a range of lines"],
     ["y", "Copy the address of this place, with its lines"],
     ["?", "Show these keys"],
   ].filter(Boolean);
-  const list = make("dl", {}, ...rows.flatMap(([key, words]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)]));
+  const list = make("dl", {}, ...rows.flatMap(([key, words]) => [make("dt", {}, ...key.split(" ").map((one) => make("kbd", {}, one))), make("dd", {}, words)]));
   const dialog = sheet("Keys", list, keysBox());
   dialog.append(make("div", { className: "acts-row" }, close(dialog, "Close")));
   open(dialog);
@@ -108,6 +131,10 @@ async function copyPlace() {
 const ACTIONS = {
   "/": () => find()?.focus(),
   t: () => finder()?.click(),
+  j: () => results() && step(FILES, 1),
+  k: () => results() && step(FILES, -1),
+  n: () => results() && step(LINES, 1),
+  p: () => results() && step(LINES, -1),
   l: () => source() && goToLine(),
   y: copyPlace,
   "?": help,

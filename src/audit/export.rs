@@ -186,8 +186,8 @@ pub fn csv_header() -> String {
 pub fn csv_line(entry: &Entry) -> String {
     let fields = row(entry).map(|field| match field {
         Value::Null => String::new(),
-        Value::String(text) => quoted(&text),
-        other => quoted(&other.to_string()),
+        Value::String(text) => csv_field(&text),
+        other => csv_field(&other.to_string()),
     });
     format!("{}\r\n", fields.join(","))
 }
@@ -240,7 +240,9 @@ fn row(entry: &Entry) -> [Value; 27] {
     ]
 }
 
-fn quoted(text: &str) -> String {
+/// A field of CSV (RFC 4180), in quotes where it needs them. What a spreadsheet would take for a formula begins with an apostrophe.
+#[must_use]
+pub fn csv_field(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { "'" } else { "" };
     if guard.is_empty() && !text.contains([',', '"', '\r', '\n']) {
         return text.to_owned();

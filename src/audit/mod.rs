@@ -38,7 +38,7 @@ pub use self::checkpoint::{Checkpoint, Note, NoteError, VerifierKey};
 pub use self::entry::{Entry, EntryError};
 use self::event::Sealed;
 pub use self::event::{Actor, Basis, Context, Draft, DraftError, Kind, Outcome, PathText, Personal, Place, Shown};
-pub use self::export::{Format, ROW_NAMES, csv_header, csv_line, export, jsonl_line};
+pub use self::export::{Format, ROW_NAMES, csv_field, csv_header, csv_line, export, jsonl_line};
 pub use self::keys::{LogKey, PUBLIC as VKEY_FILE, read_public};
 use self::merkle::Frontier;
 pub use self::query::{Filter, Page};

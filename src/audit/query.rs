@@ -16,6 +16,8 @@ use crate::clock::Timestamp;
 pub struct Filter {
     /// An account's id, or a part of a name or an e-mail address.
     pub person: Option<String>,
+    /// An account's id, and nobody else.
+    pub account: Option<String>,
     /// An agency's id, or a part of its name.
     pub agency: Option<String>,
     pub product: Option<String>,
@@ -49,6 +51,9 @@ impl Filter {
         }
         if let Some(person) = trimmed(self.person.as_deref()) {
             add(r"e.account = ? OR e.email LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\'", vec![text(person), part(person), part(person)]);
+        }
+        if let Some(account) = self.account.as_deref() {
+            add("e.account = ?", vec![text(account)]);
         }
         if let Some(agency) = trimmed(self.agency.as_deref()) {
             add(r"e.agency = ? OR e.agency_name LIKE ? ESCAPE '\'", vec![text(agency), part(agency)]);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use crate::access::Gate;
 use crate::accounts::Accounts;
@@ -20,12 +19,13 @@ use crate::database::{Database, Kind};
 use crate::entitlements::Entitlements;
 use crate::highlight::Painter;
 use crate::ids::Entropy;
+use crate::inspection::Inspection;
 use crate::jobs::Jobs;
 use crate::mirrors;
 use crate::queue::Queue;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
-use crate::web::Portal;
+use crate::web::{Allowance, Portal};
 
 /// Where the last signed checkpoint is kept, outside the database.
 const CHECKPOINT: &str = "checkpoint";
@@ -103,6 +103,7 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
     let catalog = Catalog::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
     let entitlements = Entitlements::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
     let gate = Gate::new(entitlements.clone(), catalog.clone(), log.clone(), Arc::clone(&clock));
+    let inspection = Inspection::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
     let (vault, reader) = Vault::open(config.mirrors());
     let indexes = Arc::new(Indexes::at(config.indexes()));
     let queue = Queue::new(database.clone(), Arc::clone(&clock), entropy.clone());
@@ -120,7 +121,8 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
         painter: Painter::default(),
         searcher: Searcher::new(cores),
         indexes,
-        searches: Arc::new(Semaphore::new(cores)),
+        allowance: Arc::new(Allowance::new(config.search, Arc::clone(&clock), cores)),
+        inspection,
         jobs,
         clock,
         entropy,

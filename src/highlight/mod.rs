@@ -77,6 +77,16 @@ impl Default for Limits {
     }
 }
 
+/// A line of a file that is shown by itself, without its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snippet {
+    /// Of its file; its language is that of the line.
+    pub path: String,
+    pub text: String,
+    /// What is marked, in bytes; brought onto character boundaries.
+    pub found: Vec<Range<usize>>,
+}
+
 /// A text as lines of HTML.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Highlighted {
@@ -204,6 +214,27 @@ impl Highlighter {
         }
         let plain = stopped.or(long.map(|(first, count)| PlainReason::LongLines { first, count }));
         Highlighted { lines, language: language.map(|language| language.name().to_owned()), plain, notices: tally.finish() }
+    }
+
+    /// Lines that stand alone, each highlighted as if a file in the language of its path began with it: a comment or string that began
+    /// above is not known of. `out_of_time` is asked before each line; once it says yes, the rest is plain.
+    pub fn snippets(&self, lines: &[Snippet], limits: Limits, out_of_time: &dyn Fn() -> bool) -> Vec<SourceHtml> {
+        let mut stopped = false;
+        let one = |snippet: &Snippet| {
+            let line = Line { text: &snippet.text, offset: 0, invalid: &[], encoding: Encoding::Utf8 };
+            let found = html::tidy(line.text, &snippet.found);
+            stopped = stopped || out_of_time();
+            let language = language_of(&snippet.path, "").filter(|_| !stopped && line.text.len() <= limits.line_bytes);
+            let syntax = language.and_then(|language| self.syntax(language));
+            let mut parser = syntax.map(|syntax| Parser::new(&self.syntaxes, syntax));
+            let runs = parser.as_mut().and_then(|parser| parser.parse(&format!("{}\n", line.text)).ok()).unwrap_or_default();
+            let is_code = language.is_some_and(|language| !language.is_prose());
+            let flags = scripts::flags(line.text, &mut Seen::default(), |at| is_code && !in_words(runs, at));
+            let mut out = String::with_capacity(line.text.len() + 24 * runs.len());
+            html::write_line(&mut out, &line, Around { runs, flags: &flags, found: &found, ..Around::default() }, &mut Tally::default());
+            SourceHtml(out)
+        };
+        lines.iter().map(one).collect()
     }
 
     fn syntax(&self, language: &Language) -> Option<&SyntaxReference> {
@@ -415,6 +446,23 @@ mod tests {
         let shown = SHARED.lines(&Text::from(long), "a.js", Limits { bytes: usize::MAX, ..Limits::default() }, &|| false);
         assert_eq!(shown.plain, Some(PlainReason::LongLines { first: 1, count: 1 }));
         assert_eq!(shown.lines.len(), 2);
+    }
+
+    #[test]
+    fn lines_that_stand_alone_are_highlighted_and_marked() {
+        let line = |path: &str, text: &str, found: Range<usize>| Snippet { path: path.into(), text: text.into(), found: vec![found] };
+        let lines = [line("a.c", "return strcpy(a, 1);", 7..13), line("a.unknown", "return <1>", 0..6), line("a.rs", "fn x() {}", 0..0)];
+        let shown = SHARED.snippets(&lines, Limits::default(), &|| false);
+        assert_eq!(
+            shown[0].as_str(),
+            "<span class=\"k\">return</span> <mark><span class=\"f\">strcpy</span></mark>(a, <span class=\"n\">1</span>);"
+        );
+        assert_eq!(shown[1].as_str(), "<mark>return</mark> &lt;1&gt;");
+        assert!(shown[2].as_str().starts_with("<span class=\"k\">fn</span>"));
+        let late = SHARED.snippets(&lines, Limits::default(), &|| true);
+        assert_eq!(late[0].as_str(), "return <mark>strcpy</mark>(a, 1);");
+        let long = SHARED.snippets(&lines, Limits { line_bytes: 9, ..Limits::default() }, &|| false);
+        assert!(!long[0].as_str().contains("span") && long[2].as_str().contains("span"));
     }
 
     #[test]

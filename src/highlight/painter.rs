@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lru::LruCache;
 use tokio::sync::Semaphore;
 
-use super::{Highlighted, Highlighter, Limits, SourceHtml};
+use super::{Highlighted, Highlighter, Limits, Snippet, SourceHtml};
 use crate::source::ObjectId;
 use crate::source::text::Text;
 
@@ -58,6 +58,16 @@ impl Painter {
             plain: None,
             notices: super::Notices::default(),
         }))
+    }
+
+    /// Lines that stand alone; those not done after `patience` are plain.
+    pub async fn snippets(&self, lines: Vec<Snippet>, limits: Limits, patience: Duration) -> Vec<SourceHtml> {
+        let highlighter = Arc::clone(&self.highlighter);
+        let work = tokio::task::spawn_blocking(move || {
+            let end = Instant::now() + patience;
+            highlighter.snippets(&lines, limits, &|| Instant::now() > end)
+        });
+        work.await.unwrap_or_default()
     }
 
     /// Markdown as HTML; `None` where it is too large or takes too long.

@@ -35,6 +35,8 @@ pub struct Sealed<T> {
     principal: Principal,
     query: String,
     bases: Vec<(String, Basis)>,
+    /// What else its entries are to say.
+    notes: Vec<(&'static str, Value)>,
 }
 
 impl Indexes {
@@ -142,7 +144,7 @@ impl Sealed<Results> {
 impl<T> Sealed<T> {
     pub(super) fn of<Q>(found: T, scoped: &Scoped<Q>, query: &str) -> Self {
         let bases = scoped.products().iter().filter_map(|one| Some((one.product.name.clone(), one.versions.first()?.basis.clone())));
-        Self { found, principal: scoped.principal().clone(), query: query.to_owned(), bases: bases.collect() }
+        Self { found, principal: scoped.principal().clone(), query: query.to_owned(), bases: bases.collect(), notes: Vec::new() }
     }
 
     pub(super) fn found(&self) -> &T {
@@ -153,9 +155,16 @@ impl<T> Sealed<T> {
         self.found
     }
 
+    /// Has every entry about it say this, too: that it is exported, for example.
+    pub fn noting(mut self, fact: &'static str, value: impl Into<Value>) -> Self {
+        self.notes.push((fact, value.into()));
+        self
+    }
+
     fn draft(&self) -> Draft {
         let mut draft = Draft::new(Kind::Searched, Outcome::Permitted).by(self.principal.actor());
         draft.personal = self.principal.personal();
+        draft.facts.extend(self.notes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         draft.query(self.query.as_str())
     }
 }

@@ -3,14 +3,17 @@
 //! A handler's error becomes a bare status with a note of what to say; [`render`] turns it into a page within the visitor's
 //! own frame, or into JSON. Internal causes are logged once, here, and the visitor is told only the request's id.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use tower_sessions::Session;
 
+use super::allowance::Wait;
 use super::guard::{Visit, csrf, wants_json};
 use super::views::everyone::ErrorPage;
 use super::views::links;
@@ -21,6 +24,7 @@ use crate::audit::{AuditError, LogUnavailable};
 use crate::catalog::CatalogError;
 use crate::entitlements::EntitlementError;
 use crate::ids::RequestId;
+use crate::inspection::InspectionError;
 use crate::source::SourceError;
 
 #[derive(Debug)]
@@ -37,6 +41,11 @@ pub(super) enum WebError {
     },
     BadRequest(String),
     Forbidden(String),
+    /// Too much at once, or in a short time: the sentence says what, and when to try again.
+    TooMany {
+        problem: String,
+        wait: Duration,
+    },
     /// The log cannot take an entry, so nothing that needs one is shown.
     Unrecordable,
     Internal(Box<dyn std::error::Error + Send + Sync>),
@@ -47,6 +56,8 @@ pub(super) enum WebError {
 struct Failure {
     code: &'static str,
     message: String,
+    /// Seconds after which it makes sense to try again.
+    wait: Option<u64>,
 }
 
 impl WebError {
@@ -57,6 +68,10 @@ impl WebError {
 
 impl IntoResponse for WebError {
     fn into_response(self) -> Response {
+        let wait = match &self {
+            Self::TooMany { wait, .. } => Some(wait.as_secs().max(1)),
+            _ => None,
+        };
         let (status, code, message) = match self {
             Self::SignIn { next } => {
                 let next = if next == "/" { String::new() } else { next };
@@ -70,6 +85,7 @@ impl IntoResponse for WebError {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first.".to_owned()),
             Self::BadRequest(problem) => (StatusCode::BAD_REQUEST, "bad_request", problem),
             Self::Forbidden(problem) => (StatusCode::FORBIDDEN, "forbidden", problem),
+            Self::TooMany { problem, .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many", problem),
             Self::Unrecordable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unrecordable", "The record cannot be written, so no source is shown.".to_owned())
             }
@@ -80,7 +96,10 @@ impl IntoResponse for WebError {
             }
         };
         let mut response = status.into_response();
-        response.extensions_mut().insert(Failure { code, message });
+        if let Some(wait) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+        }
+        response.extensions_mut().insert(Failure { code, message, wait });
         response
     }
 }
@@ -93,18 +112,33 @@ pub(super) async fn render(State(portal): State<AppState>, request: Request, nex
     let response = next.run(request).await;
     let Some(failure) = response.extensions().get::<Failure>().cloned() else { return response };
     let status = response.status();
+    let again = response.headers().get(header::RETRY_AFTER).cloned();
+    let mut rendered = failed(&portal, json, session, id, status, failure).await;
+    rendered.headers_mut().extend(again.map(|value| (header::RETRY_AFTER, value)));
+    rendered
+}
+
+async fn failed(
+    portal: &AppState,
+    json: bool,
+    session: Option<Session>,
+    id: Option<RequestId>,
+    status: StatusCode,
+    failure: Failure,
+) -> Response {
     if json {
         return (status, Json(json!({"error": {"code": failure.code, "message": failure.message}}))).into_response();
     }
     let id = id.map(|id| id.to_string()).unwrap_or_default();
     let shell = match session {
-        Some(session) => shell(&portal, session, &id).await.unwrap_or_default(),
+        Some(session) => shell(portal, session, &id).await.unwrap_or_default(),
         None => super::views::shell::Shell::default(),
     };
     let page = match status {
         StatusCode::NOT_FOUND => ErrorPage::not_found(shell),
         StatusCode::FORBIDDEN => ErrorPage::forbidden(shell, &failure.message),
         StatusCode::SERVICE_UNAVAILABLE => ErrorPage::unrecordable(shell),
+        StatusCode::TOO_MANY_REQUESTS => ErrorPage::too_many(shell, &failure.message, failure.wait.unwrap_or(1)),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => ErrorPage::bad_request(shell, &failure.message),
         _ => ErrorPage::internal(shell, &id),
     };
@@ -181,6 +215,35 @@ impl From<CatalogError> for WebError {
         match error {
             CatalogError::Log(cause) => cause.into(),
             other => Self::internal(other),
+        }
+    }
+}
+
+impl From<InspectionError> for WebError {
+    fn from(error: InspectionError) -> Self {
+        match error {
+            InspectionError::Log(cause) => cause.into(),
+            InspectionError::Unknown => Self::NotFound,
+            InspectionError::Invalid { problem, .. } => Self::BadRequest(problem),
+            InspectionError::Database(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<Wait> for WebError {
+    fn from(wait: Wait) -> Self {
+        match wait {
+            Wait::Busy => Self::TooMany {
+                problem: "Other searches of yours are still running. Wait until one of them is done, or close its page to end it."
+                    .to_owned(),
+                wait: Duration::from_secs(5),
+            },
+            Wait::Spent(wait) => Self::TooMany {
+                problem: "Your searches took more work lately than one person may ask for at a stretch. It comes back by itself; \
+                          queries with a longer word, path: or lang: take far less."
+                    .to_owned(),
+                wait,
+            },
         }
     }
 }

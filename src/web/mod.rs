@@ -2,6 +2,7 @@
 //! verb of a room and renders.
 
 mod admin;
+mod allowance;
 mod error;
 mod form;
 mod guard;
@@ -15,10 +16,10 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
-use tokio::sync::Semaphore;
 use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 
+pub use allowance::Allowance;
 pub use routes::Route;
 
 use crate::access::Gate;
@@ -31,6 +32,7 @@ use crate::database::Database;
 use crate::entitlements::Entitlements;
 use crate::highlight::Painter;
 use crate::ids::Entropy;
+use crate::inspection::Inspection;
 use crate::jobs::Jobs;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
@@ -48,8 +50,9 @@ pub struct Portal {
     pub painter: Painter,
     pub searcher: Searcher,
     pub indexes: Arc<Indexes>,
-    /// Searches at once; the others wait their turn.
-    pub searches: Arc<Semaphore>,
+    /// Who may search now.
+    pub allowance: Arc<Allowance>,
+    pub inspection: Inspection,
     pub jobs: Jobs,
     pub clock: SharedClock,
     pub entropy: Entropy,

@@ -1,8 +1,14 @@
 //! The frame around pages, and how they are sent.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use askama::Template;
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
+use futures_core::Stream;
+use tokio::sync::mpsc;
 
 use super::AppState;
 use super::error::WebError;
@@ -46,6 +52,17 @@ impl SignedIn {
     /// Says on the next page what was done.
     pub(super) async fn flash(&self, text: &str) -> Result<(), WebError> {
         Ok(self.visit.session.insert(FLASH, text).await?)
+    }
+}
+
+/// The receiving end of a channel as a body's stream: what is sent while it is made. An error breaks it off.
+pub(super) struct Pieces<E>(pub(super) mpsc::Receiver<Result<Bytes, E>>);
+
+impl<E> Stream for Pieces<E> {
+    type Item = Result<Bytes, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
     }
 }
 

@@ -1,13 +1,9 @@
 //! The log as a file, for people and their programs. What proves it whole is made by the command line.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use super::audit::filter::Wanted;
@@ -17,7 +13,7 @@ use crate::audit::{AuditError, Entry, Filter, Kind, Log, Outcome, csv_header, cs
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::{Auditing, SignedIn};
-use crate::web::page::html;
+use crate::web::page::{Pieces, html};
 use crate::web::views::audit::{ExportFormat, ExportPage};
 use crate::web::views::shell::{Notice, Place, Tone};
 
@@ -143,16 +139,5 @@ async fn write(format: Format, log: &Log, mut filter: Filter, to: &mpsc::Sender<
             return Ok(());
         }
         filter.before = page.next;
-    }
-}
-
-/// The receiving end as a body's stream.
-struct Pieces(mpsc::Receiver<Piece>);
-
-impl Stream for Pieces {
-    type Item = Piece;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Piece>> {
-        self.0.poll_recv(context)
     }
 }

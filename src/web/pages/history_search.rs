@@ -7,7 +7,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::search::{BYTES, CancelOnDrop, DEADLINE, page_href, versions_words};
+use super::search::{CancelOnDrop, page_href, ran, saved_as, summary, versions_words};
 use crate::access::Readable;
 use crate::audit::Receipt;
 use crate::catalog::name_text;
@@ -20,7 +20,7 @@ use crate::web::guard::Reader;
 use crate::web::page::html;
 use crate::web::views::format;
 use crate::web::views::history_search::{self as view, ChangedFile, ChangedLine, FoundCommit, HistoryPage, MessageLine};
-use crate::web::views::reading::Seal;
+use crate::web::views::search::Summary;
 use crate::web::views::shell::{Notice, Place, Tone};
 
 /// Changed files, or commits, on a page, and lines shown of one.
@@ -29,27 +29,32 @@ const LINES: usize = 40;
 
 /// Answers a query over histories with its page of this number, from 1.
 pub(super) async fn answer(who: &Reader, portal: &AppState, (text, query): (String, Query), number: u64) -> Result<Response, WebError> {
+    let kind = query.kind();
     let scoped = portal.gate.scope(&who.principal, query).await?;
     let products: Vec<Readable> = scoped.products().to_vec();
     let offset = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(PAGE);
-    let budget = Budget { deadline: Some(Instant::now() + DEADLINE), bytes: BYTES, ..Budget::unlimited() };
+    let budget = Budget {
+        deadline: Some(Instant::now() + portal.config.search.deadline),
+        bytes: portal.config.search.count_bytes,
+        ..Budget::unlimited()
+    };
     // When the reader goes away this future is dropped, and the work ends with it.
     let cancel = CancelOnDrop(Arc::clone(&budget.cancel));
     let request = PageRequest { offset, limit: PAGE, lines_per_file: LINES, context: 0, ..PageRequest::default() };
-    let permit = Arc::clone(&portal.searches).acquire_owned().await.map_err(WebError::internal)?;
+    let turn = portal.allowance.turn(who.principal.account()).await?;
     let (room, words) = (Arc::clone(portal), text.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+        let _turn = turn;
         room.searcher.run_history_scoped(&scoped, &words, &room.indexes, request, &budget)
     });
     let sealed = work.await?.map_err(WebError::internal)?;
     drop(cancel);
     let (results, receipt) = Sealed::open_history(portal.log.record(sealed, &who.visit.context).await?);
+    ran(who, portal, &products).await?;
     if who.visit.wants_json {
         return Ok(Json(results_json(&text, number, &results, &receipt)).into_response());
     }
     let found = view::Results {
-        seal: Seal { entry: receipt.index },
         messages: results.messages,
         commits: results.commits.iter().map(|hit| commit(hit, &products)).collect(),
         total_lines: results.total_lines,
@@ -61,11 +66,17 @@ pub(super) async fn answer(who: &Reader, portal: &AppState, (text, query): (Stri
         page: number,
         previous: (number > 1).then(|| page_href(&text, number - 1)),
         next: results.next.map(|_| page_href(&text, number + 1)),
-        notices: notices(&results),
     };
     let mut shell = who.shell(portal, "Search", Place::Search).await?;
     shell.query.clone_from(&text);
-    html(&HistoryPage { shell, query: text, results: found })
+    let saved_as = saved_as(who, portal, &text).await?;
+    let summary = Summary {
+        matched: found.matched_words(),
+        coverage: found.coverage_words(),
+        notices: notices(&results),
+        ..summary(&text, kind, shell.csrf.clone(), saved_as, receipt.index)
+    };
+    html(&HistoryPage { shell, summary, results: found })
 }
 
 fn notices(results: &HistoryResults) -> Vec<Notice> {

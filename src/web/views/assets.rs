@@ -36,6 +36,7 @@ const ASSETS: &[Asset] = embed![
     "fonts/source-serif-4-OFL.txt" as TEXT,
     "fonts/source-serif-4-latin-ext.woff2" as WOFF2,
     "fonts/source-serif-4-latin.woff2" as WOFF2,
+    "complete.js" as JS,
     "keys.js" as JS,
     "lectern.css" as CSS,
     "lectern.svg" as SVG,

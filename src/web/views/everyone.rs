@@ -149,16 +149,10 @@ impl ErrorPage {
         )
     }
 
-    /// 429: `wait_seconds` until it makes sense to try again.
-    pub fn too_many(shell: Shell, wait_seconds: u64) -> Self {
+    /// 429: `problem` says of what there was too much, `wait_seconds` when it makes sense to try again.
+    pub fn too_many(shell: Shell, problem: &str, wait_seconds: u64) -> Self {
         let wait = super::format::counted(wait_seconds.max(1), "second", "seconds");
-        Self::new(
-            shell,
-            429,
-            "That was too many requests in a short time.",
-            &format!("Nothing is lost. Please wait {wait} and try again."),
-            &[],
-        )
+        Self::new(shell, 429, "Too much at once.", problem, &[&format!("Nothing is lost. Wait {wait} and load this page again.")])
     }
 
     /// 503: the audit log cannot take the entry.

@@ -133,6 +133,8 @@ pub fn did(kind: &str) -> &str {
         "source.blame.viewed" => "Blame",
         "source.diff.viewed" => "Compared",
         "source.searched" => "Searched",
+        "search.saved" => "Saved a search",
+        "search.removed" => "Removed a search",
         "source.symbol.viewed" => "Symbol",
         "access.denied" => "Refused",
         "entitlement.proposed" => "Proposed grant",

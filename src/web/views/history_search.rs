@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::format::{counted, filters};
-use super::reading::Seal;
-use super::shell::{Notice, Shell};
+use super::format::{count, counted, filters};
+use super::search::Summary;
+use super::shell::Shell;
 use crate::highlight::SourceHtml;
 
 /// `/search?q=type:diff …` and `type:commit …`.
@@ -12,14 +12,12 @@ use crate::highlight::SourceHtml;
 #[template(path = "pages/search_history.html")]
 pub struct HistoryPage {
     pub shell: Shell,
-    /// As typed.
-    pub query: String,
+    pub summary: Summary,
     pub results: Results,
 }
 
 #[derive(Debug)]
 pub struct Results {
-    pub seal: Seal,
     /// Messages were searched, and not changed lines.
     pub messages: bool,
     /// Newest first.
@@ -36,7 +34,6 @@ pub struct Results {
     pub page: u64,
     pub previous: Option<String>,
     pub next: Option<String>,
-    pub notices: Vec<Notice>,
 }
 
 impl Results {
@@ -56,9 +53,11 @@ impl Results {
         }
     }
 
-    /// "changes", "messages".
-    pub fn unit(&self) -> &'static str {
-        if self.messages { "messages" } else { "changed files" }
+    /// "Searched 4,012 of 4,012 messages in the history you may read."
+    pub fn coverage_words(&self) -> String {
+        let unit = if self.messages { "messages" } else { "changed files" };
+        let more = if self.complete { "" } else { " There may be more." };
+        format!("Searched {} of {} {unit} in the history you may read.{more}", count(self.searched), count(self.searchable))
     }
 }
 

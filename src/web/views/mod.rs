@@ -76,7 +76,9 @@ mod tests {
     fn scripts_parse_no_markup() {
         for (path, text) in texts("static", "js") {
             for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "prefetch"] {
-                assert!(!text.contains(forbidden), "{forbidden} in {}", path.display());
+                // What completion asks for is recorded like any search; no other script asks for anything.
+                let may = forbidden == "fetch(" && path.ends_with("complete.js") && text.matches(forbidden).count() == 1;
+                assert!(may || !text.contains(forbidden), "{forbidden} in {}", path.display());
             }
         }
     }

@@ -91,6 +91,7 @@ impl Wanted {
             text => Some(text.parse().map_err(|_| "The parameter “before” must be the number of an entry.".to_owned())?),
         };
         let filter = Filter {
+            account: None,
             person: some(&values.person),
             agency: some(&values.agency),
             product: some(&values.product),

@@ -64,6 +64,8 @@ fn deed(entry: &Entry) -> String {
         Kind::DiffViewed => format!("compared {place}"),
         Kind::SymbolViewed => format!("looked up a symbol in {place}"),
         Kind::Searched => format!("searched for {}", subject()),
+        Kind::SearchSaved => format!("saved the search {}", subject()),
+        Kind::SearchRemoved => format!("removed the saved search {}", subject()),
         Kind::AccessDenied => format!("was refused {}", if place.is_empty() { subject() } else { place }),
         Kind::AuditViewed => format!("viewed the log: {}", subject()),
         Kind::AuditExported => format!("exported the log: {}", subject()),
@@ -188,8 +190,17 @@ fn subject(entry: &Entry) -> String {
     match (entry.kind, &entry.place) {
         (Kind::Searched, _) => {
             let files = counted(shown(entry) as u64, "file", "files");
+            let how = match (entry.facts.get("suggested"), entry.facts.get("exported").and_then(Value::as_str)) {
+                (Some(_), _) => "suggested while it was typed".to_owned(),
+                (None, Some(format)) => format!("exported as {format}"),
+                (None, None) => "shown".to_owned(),
+            };
             let query = entry.personal.as_ref().and_then(|personal| personal.query.as_deref());
-            query.map_or_else(|| format!("words that were erased ({files} shown)"), |query| format!("{query} ({files} shown)"))
+            format!("{} ({files} {how})", query.unwrap_or("words that were erased"))
+        }
+        (Kind::SearchSaved | Kind::SearchRemoved, _) => {
+            let words = entry.personal.as_ref().and_then(|personal| personal.query.clone());
+            words.unwrap_or_else(|| "whose words were erased".to_owned())
         }
         (_, Some(place)) => match &place.path {
             Some(path) if path.text.is_empty() => format!("{}: /", place.product),
