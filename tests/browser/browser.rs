@@ -23,6 +23,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
+pub(crate) const DOWN: &str = "\u{e015}";
 const SHIFT: &str = "\u{e008}";
 
 /// What the driver refused, in its words.
@@ -256,6 +257,16 @@ impl Browser {
     pub(crate) fn follow(&self, words: &str) {
         self.until(&format!("a link {words:?}"), || !self.found("link text", words).is_empty());
         let links = self.found("link text", words);
+        self.click_element(links.first().expect("it was there"), words);
+    }
+
+    /// A link within an element, by words in it.
+    #[track_caller]
+    pub(crate) fn follow_in(&self, css: &str, words: &str) {
+        let class = css.trim_start_matches('.');
+        let path = format!("//*[contains(concat(' ', @class, ' '), ' {class} ')]//a[contains(., '{words}')]");
+        self.until(&format!("a link {words:?} in {css}"), || !self.found("xpath", &path).is_empty());
+        let links = self.found("xpath", &path);
         self.click_element(links.first().expect("it was there"), words);
     }
 

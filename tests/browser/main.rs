@@ -12,5 +12,6 @@ mod keyboard; // everything without a mouse
 mod pictures; // the pictures in the README, when LECTERN_SCREENSHOTS says where they go
 mod portal; // the program under test and the repository it shows
 mod reviewer; // desk, product, tree, file, search, what is not there
+mod searching; // narrowing, versions, completion, saving, by keyboard
 mod second_agency; // one directory, and no trace of the rest
 mod without_scripts; // the same with JavaScript switched off

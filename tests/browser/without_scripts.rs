@@ -34,6 +34,17 @@ fn everything_works_without_scripts() {
     browser.fill(".find input", "lantern_canary");
     browser.press(&[crate::browser::ENTER]);
     browser.read(".hits h2", "boot/start.c");
+    // Facets are links, menus unfold, forms are sent.
+    browser.go("/search?q=lamp");
+    browser.follow_in(".facets", "Rust");
+    browser.until("the narrowed results", || browser.place() == "/search?q=lamp%20lang:rust");
+    browser.push("Save this search");
+    browser.fill("#save-name", "Lamps");
+    browser.push("Save");
+    browser.read(".ways", "Saved as Lamps");
+    browser.go("/search");
+    browser.follow_in(".saved", "Lamps");
+    browser.read(".hits h2", "kernel/lamp.rs");
     browser.go("/");
     browser.sign_out();
 

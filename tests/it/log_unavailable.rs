@@ -11,6 +11,7 @@ use crate::harness::{Backend, Portal, canaries_in, on_both};
 on_both! {
     no_entry_no_source
     what_cannot_be_recorded_is_not_done
+    an_answer_in_parts_ends_where_it_cannot_be_recorded
 }
 
 /// What a full database cannot take any more.
@@ -34,6 +35,36 @@ async fn fill(portal: &Portal) {
             pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
         }
     }
+}
+
+/// Makes every entry fail from this one on.
+async fn fill_from(portal: &Portal, index: u64) {
+    let pool = portal.rooms.database.pool();
+    let texts = match portal.backend {
+        Backend::Sqlite => vec![format!(
+            "CREATE TRIGGER no_room_from BEFORE INSERT ON log_entries FOR EACH ROW WHEN NEW.idx >= {index}
+             BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )],
+        Backend::Postgres => vec![
+            format!(
+                "CREATE FUNCTION no_room_from() RETURNS trigger AS $$ BEGIN
+                 IF NEW.idx >= {index} THEN RAISE EXCEPTION 'no space left on device'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
+            ),
+            "CREATE TRIGGER no_room_from BEFORE INSERT ON log_entries FOR EACH ROW EXECUTE FUNCTION no_room_from()".to_owned(),
+        ],
+    };
+    for text in texts {
+        pool.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+    }
+}
+
+async fn make_room_again(portal: &Portal) {
+    let text = match portal.backend {
+        Backend::Sqlite => "DROP TRIGGER no_room_from",
+        Backend::Postgres => "DROP FUNCTION no_room_from() CASCADE",
+    };
+    portal.rooms.database.pool().execute(text).await.unwrap();
+    until_open(portal).await;
 }
 
 async fn make_room(portal: &Portal) {
@@ -137,4 +168,43 @@ async fn what_cannot_be_recorded_is_not_done(backend: Backend) {
     let mut stranger = portal.stranger();
     stranger.sign_in(&person).await.is(303);
     stranger.get("/").await.is(200);
+}
+
+async fn an_answer_in_parts_ends_where_it_cannot_be_recorded(backend: Backend) {
+    let portal = Portal::with(backend, |config| {
+        config.search.stream_after = Duration::ZERO;
+        config.search.count_bytes = 1;
+    })
+    .await;
+    portal.bring("gateway").await;
+    let person = portal.reviewer(&[crate::harness::Grant::of("gateway")]).await;
+    let reader = portal.sign_in(&person).await;
+    reader.get("/search?q=CANARY").await.is(200);
+    // The first part can be recorded, the second cannot.
+    fill_from(&portal, portal.rooms.log.size().await.unwrap() + 1).await;
+    let answer = reader.get("/search?q=CANARY").await.is(200);
+    let page = answer.text();
+    assert!(page.contains("The search broke off.") && page.contains("The record cannot be written"), "{page}");
+    let shown = canaries_in(&answer.body).len();
+    assert!((1..20).contains(&shown), "{shown} were shown");
+    assert!(!page.contains("class=\"facets\"") && page.trim_end().ends_with("</html>"), "{page}");
+    make_room_again(&portal).await;
+
+    fill_from(&portal, portal.rooms.log.size().await.unwrap() + 1).await;
+    for format in ["csv", "jsonl"] {
+        let answer = reader.get(&format!("/search/export?format={format}&q=CANARY%20version:all")).await;
+        if format == "csv" {
+            assert!(answer.broken && answer.status == 200, "{} {}", answer.status, answer.text());
+            assert!(!answer.text().contains("\r\nend,"));
+            assert!(!canaries_in(&answer.body).is_empty());
+        } else {
+            // Now not even the first part can be recorded.
+            assert_eq!((answer.status.as_u16(), canaries_in(&answer.body).len()), (503, 0));
+        }
+    }
+    reader.get("/search?q=strcpy").await.is(503);
+    reader.get_json("/search/suggest?q=path:src").await.is(503);
+    make_room_again(&portal).await;
+    let answer = reader.get("/search/export?format=csv&q=CANARY%20version:all").await.is(200);
+    assert!(!answer.broken && answer.text().contains("\r\nend,"));
 }

@@ -33,6 +33,10 @@ mod reading;
 mod routes;
 /// Search over HTTP, held against a plain scan of the same files.
 mod search;
+/// The page of results: coverage, facets, versions, next steps, arrival in parts, limits.
+mod search_page;
+/// Completion, saved searches and exports.
+mod search_work;
 /// Who somebody is: passwords, sessions, forms.
 mod sign_in;
 /// What one may not read does not exist: the same answer as for what was never there, and an entry.

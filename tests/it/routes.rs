@@ -78,6 +78,8 @@ async fn the_table_of_routes() {
     GET  /readyz                                      public
     GET  /reauthenticate                              signed in
     GET  /search                                      reviewer
+    GET  /search/export                               reviewer
+    GET  /search/suggest                              reviewer
     GET  /sign-in                                     anyone
     GET  /static/{*name}                              public
     GET  /transparency/checkpoint                     public
@@ -99,6 +101,9 @@ async fn the_table_of_routes() {
     POST /admin/products/new                          administrator
     POST /admin/products/{name}/sync                  administrator
     POST /reauthenticate                              signed in
+    POST /search/saved                                reviewer
+    POST /search/saved/{id}/remove                    reviewer
+    POST /search/saved/{id}/rename                    reviewer
     POST /sign-in                                     anyone
     POST /sign-out                                    signed in
     ");

@@ -119,12 +119,15 @@ async fn generated_queries_find_what_a_scan_finds(backend: Backend) {
         let expected = scan(&pieces, &compiled, not.as_ref().map(compile).as_ref());
         let mut found = BTreeMap::new();
         let mut next = Some(format!("/search?q={}", encoded(&query)));
-        let mut total = 0;
+        let mut total = reader.get_json(next.as_ref().unwrap()).await.is(200).json()["total"].as_u64().unwrap();
         while let Some(address) = next {
             let answer = reader.get_json(&address).await.is(200).json();
             assert_eq!(answer["complete"], true, "{query}");
-            total = answer["total"].as_u64().unwrap();
-            for file in answer["files"].as_array().unwrap() {
+            // What is found in binary files is held against a scan elsewhere.
+            let (binary, texts): (Vec<&Value>, Vec<&Value>) =
+                answer["files"].as_array().unwrap().iter().partition(|file| file["binary"] == true);
+            total -= binary.iter().map(|file| file["total"].as_u64().unwrap()).sum::<u64>();
+            for file in texts {
                 let key = (file["product"].as_str().unwrap().to_owned(), file["path"].as_str().unwrap().to_owned());
                 assert!(found.insert(key, file["total"].as_u64().unwrap()).is_none(), "{query}: a file twice");
             }
@@ -186,6 +189,7 @@ async fn every_place_shown_is_in_the_entry(backend: Backend) {
     let reader = portal.reader().await;
     let found = reader.get_json("/search?q=strcpy%20version:*").await.is(200).json();
     let entry = portal.rooms.log.entry(found["receipt"]["index"].as_u64().unwrap()).await.unwrap().unwrap();
+    assert!(found["facets"]["languages"].as_array().unwrap().len() > 1);
     let mut recorded: Vec<(String, Option<String>, Vec<u64>)> =
         witness_places(&entry).into_iter().map(|shown| (shown.path.text, shown.blob, shown.lines)).collect();
     let mut shown: Vec<(String, Option<String>, Vec<u64>)> = found["files"]

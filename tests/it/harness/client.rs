@@ -37,6 +37,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    /// It ended before its end.
+    pub(crate) broken: bool,
 }
 
 impl Answer {
@@ -118,20 +120,26 @@ impl Client {
         };
         let before = self.rooms.log.size().await.unwrap_or(0);
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+        let (parts, mut stream) = response.into_parts();
+        let (mut body, mut broken) = (Vec::new(), false);
+        while let Some(frame) = stream.frame().await {
+            match frame {
+                Ok(frame) => body.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(_) => broken = true,
+            }
+        }
         let after = self.rooms.log.size().await.unwrap_or(u64::MAX);
         for value in parts.headers.get_all(header::SET_COOKIE) {
             self.keep(value.to_str().unwrap());
         }
         self.seen(&what, (before, after), &body, &asked);
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer { status: parts.status, headers: parts.headers, body, broken }
     }
 
     /// Notes what an answer gave away.
     pub(super) fn seen(&self, what: &str, window: (u64, u64), body: &[u8], asked: &str) {
         let path = what.rsplit(' ').next().unwrap_or_default().split('?').next().unwrap_or_default();
-        let source = (path.starts_with("/p/") && path.matches('/').count() > 2) || path == "/search";
+        let source = (path.starts_with("/p/") && path.matches('/').count() > 2) || path.starts_with("/search");
         let (account, role) = self.who.clone().unzip();
         let none = std::collections::BTreeSet::new();
         let sighting = Sighting { account, role, what: what.to_owned(), source, window, canaries: none.clone(), names: none };

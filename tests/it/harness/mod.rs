@@ -154,6 +154,10 @@ impl Portal {
         // Machines that test are slow, and nothing here is about being late.
         config.log.deadline = Duration::from_secs(30);
         config.reading.highlight_deadline = Duration::from_secs(60);
+        config.search.deadline = Duration::from_secs(600);
+        config.search.stream_after = Duration::from_secs(60);
+        config.search.patience = Duration::from_secs(60);
+        config.search.budget = Duration::from_secs(86_400);
         if backend == Backend::Postgres {
             config.database = postgres::database();
         }
