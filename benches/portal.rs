@@ -14,26 +14,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail};
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use anyhow::{Context as _, bail};
 use clap::Parser;
-use http_body_util::BodyExt;
-use lectern::accounts::{Attempt, NewAccount, Password, Role, StepUp};
-use lectern::audit::{Actor, Context, Draft, Kind, Outcome, PathText, Place};
-use lectern::catalog::NewProduct;
-use lectern::cli::installation;
-use lectern::clock::SystemClock;
-use lectern::config::Config;
-use lectern::entitlements::{PathScope, Proposal, Window};
-use lectern::ids::{AccountId, AgencyId, Entropy, RequestId};
-use lectern::web::{self, Portal};
+use lectern::audit::{Actor, Draft, Kind, Outcome, PathText, Place};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
+use site::{Reader, Site, cores, say};
 use tempfile::TempDir;
-use tower::ServiceExt;
-use tower_sessions::Session;
+
+mod site;
 
 const READERS: [u64; 3] = [1, 8, 64];
 const FILES: u64 = 2_000;
@@ -68,8 +57,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         None => ("generated".to_owned(), generate(&root.path().join("generated.git"))?),
     };
     let span = Duration::try_from_secs_f64(options.seconds)?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    say(&format!("{name}, {cores} cores, files in {}, {:?} a row", root.path().display(), span))?;
+    say(&format!("{name}, {} cores, files in {}, {:?} a row", cores(), root.path().display(), span))?;
     measure_on("SQLite", &root.path().join("sqlite"), None, (&name, &repository), span).await?;
     let Some(cluster) = Cluster::start(&dir)? else {
         return say("\nPostgreSQL: not measured, its server programs (initdb) are not on this machine");
@@ -79,18 +67,14 @@ async fn run(options: Options) -> anyhow::Result<()> {
     measure_on("PostgreSQL", &root.path().join("postgresql"), Some(url), (&name, &repository), span).await
 }
 
-fn say(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{text}")?)
-}
-
 async fn measure_on(database: &str, data: &Path, url: Option<String>, product: (&str, &Path), span: Duration) -> anyhow::Result<()> {
     let began = Instant::now();
-    let site = Arc::new(Site::open(data, url, product).await?);
+    let measured = Arc::new(Measured::open(data, url, product).await?);
     say(&format!("\n{database}, ready after {:.1} s\n", began.elapsed().as_secs_f64()))?;
     say("| what | readers | a second | p50 ms | p99 ms | failed | of fdatasync |\n|---|--:|--:|--:|--:|--:|--:|")?;
-    for (what, paths) in &site.pages {
+    for (what, paths) in &measured.pages {
         for readers in READERS {
-            let (at, paths) = (Arc::clone(&site), Arc::clone(paths));
+            let (at, paths) = (Arc::clone(&measured), Arc::clone(paths));
             let figures = measure(readers, span, move |n| {
                 let (at, path) = (Arc::clone(&at), paths.get(pick(n, paths.len())).cloned().unwrap_or_default());
                 async move { at.get(&path, false).await.is_ok() }
@@ -100,16 +84,15 @@ async fn measure_on(database: &str, data: &Path, url: Option<String>, product: (
     }
     for readers in READERS {
         let bare = fdatasync(data, span)?;
-        let at = Arc::clone(&site);
+        let at = Arc::clone(&measured);
         let figures = measure(readers, span, move |n| {
             let at = Arc::clone(&at);
-            async move { at.portal.log.append(opened(n), &at.context()).await.is_ok() }
+            async move { at.site.portal.log.append(opened(n, at.reader.principal.actor()), &at.site.context()).await.is_ok() }
         });
         let (per_second, figures) = figures.await?;
         say(&format!("| log append | {readers} | {figures} | {:.2} of {bare:.0} |", per_second / bare))?;
     }
-    site.portal.log.close().await;
-    site.portal.database.close().await;
+    measured.site.close().await;
     Ok(())
 }
 
@@ -176,14 +159,9 @@ fn pick(n: u64, among: usize) -> usize {
 }
 
 /// An entry as large as that of a file opened.
-fn opened(n: u64) -> Draft {
+fn opened(n: u64, by: Actor) -> Draft {
     Draft::new(Kind::FileOpened, Outcome::Permitted)
-        .by(Actor {
-            account: AccountId::known("acc_0123456789abcdef0123"),
-            agency: None,
-            role: "reviewer".to_owned(),
-            session: Some("0123456789abcdef".to_owned()),
-        })
+        .by(by)
         .at(Place {
             product: "generated".to_owned(),
             version: Some("main".to_owned()),
@@ -197,93 +175,22 @@ fn opened(n: u64) -> Draft {
 }
 
 /// A portal with one product that one reviewer may read, and what there is to ask for.
-struct Site {
-    portal: Arc<Portal>,
-    router: Router,
-    cookie: String,
+struct Measured {
+    site: Site,
+    reader: Reader,
     /// What is measured, and the addresses to ask for.
     pages: Vec<(&'static str, Arc<Vec<String>>)>,
 }
 
-impl Site {
+impl Measured {
     async fn open(data: &Path, url: Option<String>, (name, repository): (&str, &Path)) -> anyhow::Result<Self> {
-        fs::create_dir_all(data)?;
-        let file = data.join("lectern.toml");
-        let database = url.map(|url| format!("[database]\nurl = {url:?}\n")).unwrap_or_default();
-        fs::write(&file, format!("data = {:?}\n{database}", data.display().to_string()))?;
-        let entropy = Entropy::system().map_err(|cause| anyhow!("no random bytes: {cause}"))?;
-        let portal = installation::open(Config::load(&file)?, Arc::new(SystemClock), entropy).await?;
-        let (router, _) = web::router(&portal);
-        let mut site = Self { portal, router, cookie: String::new(), pages: Vec::new() };
-        let password = site.set_up(name, repository).await.context("setting up")?;
-        site.sign_in(&password).await.context("signing in")?;
-        site.survey(name).await.context("finding out what there is")?;
-        Ok(site)
-    }
-
-    fn context(&self) -> Context {
-        Context::internal(RequestId::random(&self.portal.entropy))
-    }
-
-    /// Product, people and grant, through the rooms. Gives the reviewer's password.
-    async fn set_up(&self, name: &str, repository: &Path) -> anyhow::Result<String> {
-        let portal = &self.portal;
-        let branch = git2::Repository::open(repository)?.head().ok().and_then(|head| Some(head.shorthand().ok()?.to_owned()));
-        let (tags, branches) = branch.map_or((vec!["*".to_owned()], Vec::new()), |branch| (Vec::new(), vec![branch]));
-        let new = NewProduct { name: name.to_owned(), title: name.to_owned(), source: repository.display().to_string(), tags, branches };
-        let product = portal.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &self.context()).await?;
-        let _ = portal.jobs.bring_up_to_date(&product, &(Arc::new(|_| {}) as _)).await?;
-
-        let entitlements = &portal.entitlements;
-        let agency = entitlements.add_agency("Agency One", "Atlantis", None, &self.context()).await?;
-        let now = portal.clock.now();
-        let term = Window { from: now, until: now.plus(Duration::from_secs(86_400)) };
-        let agreement = entitlements.sign_agreement(&agency.id, "BENCH", term, None, &self.context()).await?;
-        let (reviewer, password) = self.account("reviewer@one.example", Role::Reviewer, Some(agency.id)).await?;
-        entitlements.name_person(&agreement.id, &reviewer, None, &self.context()).await?;
-        let (first, second) = (self.administrator("first@vendor.example").await?, self.administrator("second@vendor.example").await?);
-        let proposal = Proposal {
-            agreement: agreement.id,
-            versions: vec!["*".to_owned()],
-            scope: PathScope::whole(),
-            window: term,
-            purpose: "Measuring".to_owned(),
-        };
-        let grant = entitlements.propose(proposal, &product, first.principal(), &self.context()).await?;
-        entitlements.approve(&grant, &second, &self.context()).await?;
-        Ok(password)
-    }
-
-    async fn account(&self, email: &str, role: Role, agency: Option<AgencyId>) -> anyhow::Result<(AccountId, String)> {
-        let password = Password::random(&self.portal.entropy);
-        let shown = password.reveal().to_owned();
-        let new = NewAccount { email: email.to_owned(), name: email.to_owned(), role, agency };
-        Ok((self.portal.accounts.create(new, password, None, &self.context()).await?, shown))
-    }
-
-    async fn administrator(&self, email: &str) -> anyhow::Result<StepUp> {
-        let accounts = &self.portal.accounts;
-        let (_, password) = self.account(email, Role::Administrator, None).await?;
-        let session = Session::new(None, Arc::new(accounts.sessions()), None);
-        let attempt = Attempt { email: email.to_owned(), password: Password::new(password), address: "here".to_owned() };
-        accounts.sign_in(attempt, &session, &self.context()).await?;
-        let principal = accounts.principal(&session).await?.context("no session")?;
-        accounts.stepped_up(&principal).context("no confirmation")
-    }
-
-    /// Over HTTP, as a browser does.
-    async fn sign_in(&mut self, password: &str) -> anyhow::Result<()> {
-        let (_, cookie, form) = self.send(Request::get("/sign-in").body(Body::empty())?).await?;
-        let csrf = form.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).context("no csrf")?;
-        let fields = format!("email=reviewer%40one.example&password={password}&csrf={csrf}");
-        let request = Request::post("/sign-in")
-            .header(header::HOST, "127.0.0.1:8420")
-            .header(header::ORIGIN, "http://127.0.0.1:8420")
-            .header(header::COOKIE, cookie)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let (status, cookie, _) = self.send(request.body(fields.into())?).await?;
-        self.cookie = cookie;
-        if status == StatusCode::SEE_OTHER { Ok(()) } else { bail!("signing in was answered {status}") }
+        let site = Site::open(data, url).await?;
+        let product = site.add_product(name, repository, &[]).await?;
+        let _ = site.portal.jobs.bring_up_to_date(&product, &(Arc::new(|_| {}) as _)).await?;
+        let reader = site.readers(&product, 1).await.context("setting up")?.pop().context("no reader")?;
+        let mut measured = Self { site, reader, pages: Vec::new() };
+        measured.survey(name).await.context("finding out what there is")?;
+        Ok(measured)
     }
 
     /// Directories, files, and words that stand in them, as a program learns them.
@@ -336,20 +243,7 @@ impl Site {
     }
 
     async fn get(&self, path: &str, json: bool) -> anyhow::Result<String> {
-        let accept = if json { "application/json" } else { "text/html" };
-        let request = Request::get(path).header(header::COOKIE, &self.cookie).header(header::ACCEPT, accept);
-        let (status, _, text) = self.send(request.body(Body::empty())?).await?;
-        if status == StatusCode::OK { Ok(text) } else { bail!("{path} was answered {status}") }
-    }
-
-    /// Status, cookie and text of the answer.
-    async fn send(&self, request: Request<Body>) -> anyhow::Result<(StatusCode, String, String)> {
-        let response = self.router.clone().oneshot(request).await?;
-        let cookie = response.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
-        let cookie = cookie.and_then(|value| value.split(';').next()).unwrap_or_default().to_owned();
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok((status, cookie, String::from_utf8_lossy(&body).into_owned()))
+        self.site.get(&self.reader, path, json).await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::highlight::language_of;
 use crate::search::{HistoryBuilt, HistorySource, HistoryWriter, Indexes, SearchError, VersionKey};
 use crate::source::MachineReader;
 
-/// Indexes what is not yet of the history of these versions, and serves the result.
+/// Indexes what is not yet of the history of these versions, or all of it anew, and serves the result.
 pub(super) fn build(
     reader: &MachineReader,
     indexes: &Indexes,

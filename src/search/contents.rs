@@ -296,7 +296,7 @@ fn gram_tables(directory: &Path) -> io::Result<BTreeMap<String, Table>> {
     for entry in fs::read_dir(directory.join(GRAMS))? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.ends_with(".lock") {
+        if Path::new(&name).extension().is_none_or(|ending| ending != "lock") {
             let mut digest = Sha256::new();
             let length = io::copy(&mut File::open(entry.path())?, &mut DigestWriter(&mut digest))?;
             tables.insert(name, Table { length, sha256: HEXLOWER.encode(&digest.finalize()) });

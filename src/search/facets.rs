@@ -6,6 +6,7 @@ use roaring::RoaringBitmap;
 
 use super::results::{Count, Facets, Span};
 use super::scope::Selection;
+use crate::catalog::RepoPath;
 
 /// Values of a facet that are told.
 const MOST: usize = 20;
@@ -50,7 +51,7 @@ pub(super) fn facets(products: &[(&Selection<'_>, &RoaringBitmap)]) -> Facets {
 /// The directories one level below what all these files have in common.
 fn directories(selection: &Selection<'_>, matching: &RoaringBitmap, product: Option<&String>) -> Vec<Count> {
     let documents = &selection.index.documents;
-    let paths = || matching.iter().filter_map(|number| documents.path(number)).map(|path| path.bytes());
+    let paths = || matching.iter().filter_map(|number| documents.path(number)).map(RepoPath::bytes);
     let Some(first) = paths().next() else { return Vec::new() };
     let mut common = first.iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
     for path in paths() {

@@ -24,7 +24,8 @@ use tantivy::{DocSet as _, Index, IndexWriter, ReloadPolicy, TERMINATED, Tantivy
 use super::SearchError;
 use super::contents::{share, sync_directory};
 use super::documents::Documents;
-use super::trigram::{Condition, Gram, Grams, Needs};
+use super::gram::{Gram, Grams};
+use super::trigram::{Condition, Needs};
 use crate::catalog::RepoPath;
 
 const NUMBER: &str = "number";

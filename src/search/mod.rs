@@ -23,6 +23,7 @@ mod contents;
 mod documents;
 mod facets;
 mod generation;
+mod gram;
 mod grams;
 mod history;
 mod indexer;
@@ -239,5 +240,7 @@ impl ProductIndex {
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

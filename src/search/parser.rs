@@ -96,7 +96,7 @@ impl Whole {
             ("version:", self.versions.as_ref().map(|(_, span)| span)),
             ("case:", self.case.as_ref().map(|(_, span)| span)),
             ("type:", self.kind.as_ref().map(|(_, span)| span)),
-            ("count:", self.count_all.as_ref().map(|(_, span)| span)),
+            ("count:", self.count_all.as_ref().map(|((), span)| span)),
         ]
     }
 }

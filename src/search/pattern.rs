@@ -248,7 +248,7 @@ fn may_hold_newline(hir: &Hir) -> bool {
 
 /// Whether an expression has a group or a flag in which case is ignored; perhaps also where it only seems so.
 fn sets_ignore_case(pattern: &str) -> bool {
-    let flags = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphabetic()).any(|c| c == 'i');
+    let flags = |rest: &str| rest.chars().take_while(char::is_ascii_alphabetic).any(|c| c == 'i');
     pattern.split("(?").skip(1).any(flags)
 }
 

@@ -79,19 +79,16 @@ impl<'a> Subject<'a> {
         if !holds {
             return None;
         }
-        let lines = match self.plan.shown.as_slice() {
-            [only] => self.count_of(*only, &mut signals),
-            _ => {
-                let mut lines = 0;
-                for raw in [false, true] {
-                    lines = self.starts(raw, usize::MAX, &mut signals).0.len() as u64;
-                    if lines > 0 {
-                        break;
-                    }
+        let mut lines = 0;
+        if let [only] = self.plan.shown.as_slice() {
+            lines = self.count_of(*only, &mut signals);
+        } else {
+            for raw in [false, true] {
+                if lines == 0 {
+                    lines = self.starts(raw, usize::MAX, &mut signals).1;
                 }
-                lines
             }
-        };
+        }
         Some(Counted { lines, signals })
     }
 
@@ -121,7 +118,7 @@ impl<'a> Subject<'a> {
     fn pieces(&self, place: usize, matcher: &Matcher, raw: bool) -> impl Iterator<Item = (usize, &'a [u8])> {
         let whole = if raw { self.raw } else { self.text };
         let among: Option<&RoaringBitmap> = self.bound.blocks.get(place).and_then(Option::as_ref);
-        let at_once = !matcher.within_lines && !(raw && self.raw.is_empty());
+        let at_once = !(matcher.within_lines || raw && self.raw.is_empty());
         let blocks = self.blocks.iter().filter(move |(number, block)| {
             !at_once && matcher.within_lines && block.raw == raw && among.is_none_or(|among| among.contains(*number))
         });

@@ -62,12 +62,12 @@ fn a_full_disk_shows_no_source_and_needs_no_repair() {
     program.kill();
 }
 
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let tried = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     tried.is_ok_and(|output| output.status.success())
 }
 
-fn fill(filler: &PathBuf) {
+pub(crate) fn fill(filler: &PathBuf) {
     use std::io::Write;
     let mut file = fs::OpenOptions::new().create(true).append(true).open(filler).unwrap();
     let mut size = 1 << 20;

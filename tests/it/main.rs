@@ -33,6 +33,8 @@ mod reading;
 mod routes;
 /// Search over HTTP, held against a plain scan of the same files.
 mod search;
+/// An index on disk that meets with accidents: killed builders, damaged files, a full disk.
+mod search_index;
 /// The page of results: coverage, facets, versions, next steps, arrival in parts, limits.
 mod search_page;
 /// Completion, saved searches and exports.

@@ -1,15 +1,19 @@
-//! A thousand queries give what a plain scan gives.
+//! Queries by the thousand give what a plain scan gives: over files of every kind that has been a trap, of every encoding, and of lines
+//! that are very long.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use regex::bytes::{Regex, RegexBuilder};
+
+mod corpus;
+mod scan;
 
 use super::*;
+use corpus::Hostile;
+use scan::{Compiled, Reference};
 
 const WORDS: [&str; 34] = [
     "strcpy",
@@ -137,143 +141,32 @@ fn query() -> BoxedStrategy<String> {
     (tree, select(&["", "", "case:yes", "case:no"][..])).prop_map(|(tree, case)| format!("({tree}) {case}")).boxed()
 }
 
-/// What a reader would do by hand: all lines that a match touches, or nothing when there is none.
-fn scan(regex: &Regex, text: &[u8]) -> Vec<usize> {
-    let mut lines = Vec::new();
-    let mut from = 0;
-    for line in text.split_inclusive(|&b| b == b'\n') {
-        lines.push((from, from + line.len()));
-        from += line.len();
-    }
-    let unended = text.last().is_some_and(|&b| b != b'\n');
-    let mut touched = vec![false; lines.len()];
-    for found in regex.find_iter(text) {
-        for (number, &(start, end)) in lines.iter().enumerate() {
-            let last = unended && number + 1 == lines.len();
-            touched[number] |= if found.start() == found.end() {
-                start <= found.start() && (found.start() < end || last)
-            } else {
-                found.start() < end && start < found.end()
-            };
-        }
-    }
-    touched.iter().enumerate().filter(|(_, touched)| **touched).map(|(number, _)| number + 1).collect()
-}
-
-/// Expressions compiled for one query, by their text and whether case is ignored.
-type Compiled = RefCell<HashMap<(String, bool), Regex>>;
-
-struct Reference<'a> {
-    case: Case,
-    compiled: &'a Compiled,
-    path: &'a RepoPath,
-    text: &'a [u8],
-    raw: Option<&'a [u8]>,
-    language: Option<String>,
-}
-
-impl Reference<'_> {
-    fn ignores(&self, written: &str) -> bool {
-        match self.case {
-            Case::Heeded => false,
-            Case::Ignored => true,
-            Case::Auto => !written.chars().any(char::is_uppercase),
-        }
-    }
-
-    fn scan(&self, pattern: &str, ignore_case: bool, text: &[u8]) -> Vec<usize> {
-        let mut compiled = self.compiled.borrow_mut();
-        let regex = compiled
-            .entry((pattern.to_owned(), ignore_case))
-            .or_insert_with(|| RegexBuilder::new(pattern).multi_line(true).case_insensitive(ignore_case).build().unwrap());
-        scan(regex, text)
-    }
-
-    fn term(&self, term: &Term) -> Vec<usize> {
-        let found = self.term_in(term, self.text);
-        if found.is_empty() { self.raw.map(|raw| self.term_in(term, raw)).unwrap_or_default() } else { found }
-    }
-
-    fn term_in(&self, term: &Term, text: &[u8]) -> Vec<usize> {
-        match term {
-            Term::Text(written) => self.scan(&regex_syntax::escape(written), self.ignores(written), text),
-            Term::Pattern(pattern) => {
-                // Capitals of classes (\W, \p{Lu}) are no capitals looked for.
-                let spelled = pattern.replace("\\p{Lu}", "").replace("\\p{Greek}", "");
-                let spelled = ["\\W", "\\S", "\\D", "\\A"].iter().fold(spelled, |p, class| p.replace(class, ""));
-                self.scan(pattern, self.ignores(&spelled), text)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn holds(&self, expr: &Expr) -> bool {
-        match expr {
-            Expr::All(parts) => parts.iter().all(|part| self.holds(part)),
-            Expr::Any(parts) => parts.iter().any(|part| self.holds(part)),
-            Expr::Not(inner) => !self.holds(inner),
-            Expr::Term(Term::Path(PathTerm::Words(words))) if words == "*.c" => self.path.bytes().ends_with(b".c"),
-            Expr::Term(Term::Path(PathTerm::Words(words))) => {
-                let own = self.path.to_string();
-                if self.ignores(words) { own.to_lowercase().contains(&words.to_lowercase()) } else { own.contains(words) }
-            }
-            Expr::Term(Term::Path(PathTerm::Pattern(pattern))) => !self.scan(pattern, self.ignores(pattern), self.path.bytes()).is_empty(),
-            Expr::Term(Term::Language(language)) => self.language.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(language)),
-            Expr::Term(term) => !self.term(term).is_empty(),
-        }
-    }
-
-    fn lines(&self, expr: &Expr, positive: bool, text: &[u8], lines: &mut Vec<usize>) {
-        match expr {
-            Expr::All(parts) | Expr::Any(parts) => parts.iter().for_each(|part| self.lines(part, positive, text, lines)),
-            Expr::Not(inner) => self.lines(inner, !positive, text, lines),
-            Expr::Term(term) if positive => lines.extend(self.term_in(term, text)),
-            Expr::Term(_) => {}
-        }
-    }
-}
-
-#[test]
-fn a_thousand_queries() {
-    let mut sources = corpus();
-    let (_home, index) = indexed(&mut sources);
-    let scope = sources.whole("git", index);
-    let files = &sources.versions[0].1;
+/// Asks for so much of what the strategy makes, and holds each answer against the scan of all files. Gives how many found something,
+/// and how many not everything.
+fn compare(
+    asked: usize,
+    strategy: &BoxedStrategy<String>,
+    scope: &Scope,
+    files: &BTreeMap<RepoPath, Vec<u8>>,
+    decode: fn(&RepoPath, &[u8]) -> Decoded,
+) -> (usize, usize) {
+    let decoded: Vec<(&RepoPath, Decoded)> = files.iter().map(|(path, bytes)| (path, decode(path, bytes))).collect();
     let mut runner = TestRunner::deterministic();
-    let strategy = query();
-    let (mut asked, mut found, mut narrowed) = (0, 0, 0);
-    while asked < 1_000 {
+    let (mut left, mut found, mut narrowed) = (asked, 0, 0);
+    while left > 0 {
         let written = strategy.new_tree(&mut runner).unwrap().current();
         // The generator may go beyond what is taken: an expression that is too large.
         let Ok(query) = Query::parse(&written) else { continue };
-        asked += 1;
+        left -= 1;
         let filter = query.filter().unwrap();
         let mut expected = BTreeMap::new();
         let compiled = Compiled::default();
-        for (path, bytes) in files {
-            let decoded = Sources::decoded(path, bytes);
-            let file = Reference {
-                case: query.case(),
-                compiled: &compiled,
-                path,
-                text: &decoded.text,
-                raw: decoded.raw.as_deref(),
-                language: decoded.language.clone(),
-            };
-            if file.holds(filter) {
-                // The lines of the text; those of the bytes that it was decoded from when it has none.
-                let mut lines = Vec::new();
-                for text in std::iter::once(file.text).chain(file.raw) {
-                    if lines.is_empty() {
-                        file.lines(filter, true, text, &mut lines);
-                    }
-                }
-                lines.sort_unstable();
-                lines.dedup();
-                expected.insert(path.clone(), lines);
-            }
+        for (path, Decoded { text, raw, language, .. }) in &decoded {
+            let (raw, language) = (raw.as_deref(), language.clone());
+            let file = Reference { case: query.case(), compiled: &compiled, path, text, raw, language };
+            expected.extend(file.matches(filter).map(|lines| ((*path).clone(), lines)));
         }
-        let results = search(&written, &scope);
+        let results = search(&written, scope);
         let got: BTreeMap<RepoPath, Vec<usize>> = states(&results)
             .map(|hit| (hit.path.clone(), hit.lines.iter().map(|l| usize::try_from(l.number).unwrap()).collect()))
             .collect();
@@ -285,6 +178,78 @@ fn a_thousand_queries() {
         found += usize::from(!expected.is_empty());
         narrowed += usize::from(expected.len() < files.len());
     }
+    (found, narrowed)
+}
+
+#[test]
+fn a_thousand_queries() {
+    let mut sources = corpus();
+    let (_home, index) = indexed(&mut sources);
+    let scope = sources.whole("git", index);
+    let (found, narrowed) = compare(1_000, &query(), &scope, &sources.versions[0].1, Sources::decoded);
     // The test would prove little if most queries found nothing, or everything.
     assert!(found > 500 && narrowed > 500, "{found} found something, {narrowed} not everything");
+}
+
+fn hostile(files: BTreeMap<RepoPath, Vec<u8>>) -> (tempfile::TempDir, Scope) {
+    let home = tempfile::tempdir().unwrap();
+    let writer = IndexWriter::begin(home.path(), None).unwrap();
+    let _ = writer.build(&mut Hostile(files), &mut |_| {}, &AtomicBool::new(false)).unwrap();
+    let key = Hostile::version();
+    let version = VersionScope { name: key.name, commit: key.commit, includes: vec![RepoPath::root()], excludes: Vec::new() };
+    let index = Some(Arc::new(ProductIndex::open(home.path()).unwrap()));
+    (home, Scope { products: vec![ProductScope { product: "git".to_owned(), index, versions: vec![version] }] })
+}
+
+#[test]
+fn every_encoding_and_hostile_file() {
+    let files = corpus::files();
+    let (_home, scope) = hostile(files.clone());
+    let (found, narrowed) = compare(300, &query(), &scope, &files, |_, bytes| corpus::decoded(bytes));
+    assert!(found > 150 && narrowed > 150, "{found} found something, {narrowed} not everything");
+
+    // What a reviewer would type is found in every file that says it, whatever it is written in.
+    let named = |query: &str| -> Vec<String> { states(&search(query, &scope)).map(|hit| hit.path.to_string()).collect() };
+    let in_encodings = |query: &str| named(&format!("{query} path:encodings/")).len();
+    assert_eq!(in_encodings("strcpy"), 10);
+    assert_eq!(in_encodings("straße"), 10);
+    assert_eq!(in_encodings("привет"), 8, "all but the two narrow ones");
+    assert_eq!(in_encodings("\u{201c}goto\u{201d}"), 1);
+    assert_eq!(in_encodings(r"/stra(?-u:\xdf)e/"), 2, "their own bytes");
+    assert_eq!(in_encodings(r"/(?-u:s\x00t\x00r\x00c\x00p\x00y)/"), 4);
+    assert_eq!(named("strcpy path:binary/").len(), 5);
+    assert_eq!(named("strcpy path:vendor/").len() + named("strcpy path:node_modules/").len() + named("strcpy path:src/").len(), 3);
+    assert_eq!(search("/^$/ path:ends/newlines.c", &scope).total_lines, 2);
+}
+
+#[test]
+fn lines_of_a_megabyte() {
+    let long = format!("{}strcpy(needle){}", "word ".repeat(100_000), " straße".repeat(80_000));
+    let lines = format!("short needle\n{long}\r\n{long}\nthe end\n");
+    let one = [b"\x7fELF\0\0\x01".as_slice(), long.as_bytes(), b"\0\0tail needle\0"].concat();
+    let files: BTreeMap<_, _> = [("one.c", long.clone().into_bytes()), ("some.c", lines.into_bytes()), ("binary", one)]
+        .map(|(name, bytes)| (path(name), bytes))
+        .into();
+    let (_home, scope) = hostile(files.clone());
+    let asked = [
+        "needle",
+        "NEEDLE case:no",
+        "/word strcpy/",
+        r"/\(needle\) stra/",
+        "/ne{2}dle/",
+        "STRASSE",
+        "/(?i)STRAßE$/",
+        r"/^word(?s:.)*?needle/",
+        r"/\r\n/",
+        r"/end\n\z/",
+        "tail",
+        r"/straße\s+word/",
+        "absent",
+        r"/needle.{40}/",
+        "needle NOT tail",
+    ];
+    for query in asked {
+        let (found, _) = compare(1, &Just(query.to_owned()).boxed(), &scope, &files, |_, bytes| corpus::decoded(bytes));
+        assert!(found == 1 || ["absent", "STRASSE"].contains(&query), "{query}");
+    }
 }

@@ -30,6 +30,7 @@ const LINES: usize = 40;
 /// Answers a query over histories with its page of this number, from 1.
 pub(super) async fn answer(who: &Reader, portal: &AppState, (text, query): (String, Query), number: u64) -> Result<Response, WebError> {
     let kind = query.kind();
+    let turn = portal.allowance.turn(who.principal.account()).await?;
     let scoped = portal.gate.scope(&who.principal, query).await?;
     let products: Vec<Readable> = scoped.products().to_vec();
     let offset = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(PAGE);
@@ -41,7 +42,6 @@ pub(super) async fn answer(who: &Reader, portal: &AppState, (text, query): (Stri
     // When the reader goes away this future is dropped, and the work ends with it.
     let cancel = CancelOnDrop(Arc::clone(&budget.cancel));
     let request = PageRequest { offset, limit: PAGE, lines_per_file: LINES, context: 0, ..PageRequest::default() };
-    let turn = portal.allowance.turn(who.principal.account()).await?;
     let (room, words) = (Arc::clone(portal), text.clone());
     let work = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -107,6 +107,8 @@ async fn start_page(who: &Reader, portal: &AppState, problem: Option<String>) ->
 
 async fn answer(who: &Reader, portal: &AppState, text: String, query: Query, page: u64) -> Result<Response, WebError> {
     let (counts_all, kind) = (query.counts_all(), query.kind());
+    // The turn may have to be waited for: what may be read is decided when it has come.
+    let turn = portal.allowance.turn(who.principal.account()).await?;
     let scoped = portal.gate.scope(&who.principal, query).await?;
     let asked = Asked { text, page, readable: scoped.products().to_vec(), counts_all, kind };
     let request = PageRequest {
@@ -117,7 +119,6 @@ async fn answer(who: &Reader, portal: &AppState, text: String, query: Query, pag
         states_per_path: STATES,
     };
     let deadline = if counts_all { EXHAUSTIVE } else { portal.config.search.deadline };
-    let turn = portal.allowance.turn(who.principal.account()).await?;
     let mut parts = Parts::of(portal, scoped, asked.text.clone(), request, deadline, turn);
     let patience = if who.visit.wants_json { EXHAUSTIVE } else { portal.config.search.stream_after };
     let ready = parts.ready_within(patience).await?;

@@ -51,6 +51,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// Bytes of a line that is highlighted: one that is longer may take long by itself.
+const PAINTED: usize = 400;
+
 /// Makes cards of hits: highlighted, as far as that is done in time.
 pub(super) struct Cards<'a> {
     pub(super) portal: &'a AppState,
@@ -65,9 +68,10 @@ impl Cards<'_> {
     pub(super) async fn of(&self, hits: &[PathHit]) -> Vec<HitFile> {
         let snippets: Vec<Snippet> =
             hits.iter().flat_map(|hit| &hit.states).flat_map(|state| state.lines.iter().map(|line| snippet(state, line))).collect();
-        // A tenth of what a page with a file waits: there the highlighting is the page, here it is a help.
-        let patience = self.portal.config.reading.highlight_deadline / 10;
-        let mut painted = self.portal.painter.snippets(snippets, Limits::default(), patience).await.into_iter();
+        // A small part of what a page with a file waits: there the highlighting is the page, here it is a help.
+        let patience = self.portal.config.reading.highlight_deadline / 25;
+        let limits = Limits { line_bytes: PAINTED, ..Limits::default() };
+        let mut painted = self.portal.painter.snippets(snippets, limits, patience).await.into_iter();
         hits.iter().map(|hit| self.card(hit, &mut painted)).collect()
     }
 
