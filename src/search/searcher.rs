@@ -22,8 +22,8 @@ use super::scope::{Scope, Selection};
 use super::show;
 use super::verify::{Counted, Subject};
 
-/// Bytes looked through before what was found is ranked: of the first tier, and of the others.
-const FIRST_TIER: u64 = 64 << 20;
+/// Bytes looked through before what was found is ranked: of the first tier, which most searches never leave, and of the others.
+const FIRST_TIER: u64 = 512 << 20;
 const TIER: u64 = 256 << 20;
 /// Bytes below which starting a thread costs more than it brings.
 const ALONE: u64 = 512 << 10;
