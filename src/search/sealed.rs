@@ -19,6 +19,8 @@ use crate::catalog::path_text;
 const NAMED_VERSIONS: usize = 8;
 /// Bytes of places that one entry names, at most; more go into further entries of the same group.
 const ENTRY_ROOM: usize = 40_000;
+/// Lines that are named of a place at a time.
+const MOST_LINES: usize = 4_000;
 
 /// The indexes that are served, by product. A product's is replaced as a whole when a newer one is ready.
 #[derive(Debug)]
@@ -186,7 +188,7 @@ pub(super) fn drafts_of<T>(sealed: &Sealed<T>, places: impl Iterator<Item = Show
     let mut drafts = Vec::new();
     let mut room = ENTRY_ROOM;
     let mut shown = Vec::new();
-    for place in places {
+    for place in places.flat_map(in_pieces) {
         let numbers = place.lines.len() + place.removed.len();
         let path = place.path.text.len() * 3 + place.path.hex.as_ref().map_or(0, String::len);
         let size = path + numbers * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 200;
@@ -206,6 +208,17 @@ pub(super) fn drafts_of<T>(sealed: &Sealed<T>, places: impl Iterator<Item = Show
         first.basis = sealed.bases.first().map(|(_, basis)| basis.clone());
     }
     drafts
+}
+
+/// A place as often as it takes to name all its lines in entries of their size.
+fn in_pieces(mut place: Shown) -> Vec<Shown> {
+    if place.lines.len() + place.removed.len() <= MOST_LINES {
+        return vec![place];
+    }
+    let (lines, removed) = (std::mem::take(&mut place.lines), std::mem::take(&mut place.removed));
+    let added = lines.chunks(MOST_LINES).map(|lines| Shown { lines: lines.to_vec(), ..place.clone() });
+    let removed = removed.chunks(MOST_LINES).map(|removed| Shown { removed: removed.to_vec(), ..place.clone() });
+    added.chain(removed).collect()
 }
 
 /// Of many versions the newest and the oldest.
@@ -266,4 +279,23 @@ fn may_read(scoped: &Scoped<Query>, hit: &FileHit) -> bool {
             version.is_some_and(|version| version.scopes.iter().any(|scope| scope.reads(&hit.path)))
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_with_many_lines_takes_several_entries_and_loses_none() {
+        let lines: Vec<u64> = (1_000_000..1_009_001).collect();
+        let place = Shown { product: "git".to_owned(), lines: lines.clone(), removed: vec![7, 9], ..Shown::default() };
+        let pieces = in_pieces(place);
+        assert_eq!(pieces.iter().flat_map(|piece| piece.lines.clone()).collect::<Vec<_>>(), lines);
+        assert_eq!(pieces.last().unwrap().removed, [7, 9]);
+        for piece in &pieces {
+            assert!(serde_json::to_vec(piece).unwrap().len() < ENTRY_ROOM && piece.product == "git");
+        }
+        let few = Shown { lines: vec![1], removed: vec![2], ..Shown::default() };
+        assert_eq!(in_pieces(few.clone()), [few]);
+    }
 }
