@@ -1,80 +1,10 @@
-//! Where a verifier reads what a log publishes: a directory, a portal, or the log itself.
+//! Where `lectern` itself reads what a log publishes, besides from a directory: a portal, or the log of this process.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::time::Duration;
 
 use super::tiles::{LONGEST_BUNDLE, Resource};
-use super::{Log, VKEY_FILE};
-
-/// The personal parts of an export, one JSON object a line: `{"index":…,"personal":{…}}`, by rising index.
-pub const PERSONAL_FILE: &str = "personal.jsonl";
-
-/// Why an artefact could not be read. That there is none is no error.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtefactError {
-    #[error("{name} was refused ({status}); it may need an auditor's token")]
-    Refused { name: String, status: u16 },
-    #[error("{name} could not be read: {source}")]
-    Io { name: String, source: io::Error },
-    #[error("{name} could not be fetched: {why}")]
-    Http { name: String, why: String },
-    #[error("{name} is longer than any such thing can be")]
-    TooLong { name: String },
-}
-
-/// A reader of lines from an artefact of any length.
-pub type Lines = Box<dyn BufRead>;
-
-/// What a log publishes, by name (`checkpoint`, `tile/0/000`, …).
-pub trait Artefacts {
-    /// All of one artefact; `None` when there is none of this name.
-    ///
-    /// # Errors
-    /// When it cannot be read, may not be, or is too long for what it should be.
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArtefactError>;
-
-    /// The personal parts beside the entries; `None` when they are not published here.
-    ///
-    /// # Errors
-    /// When they are there and cannot be read.
-    fn personal(&self) -> Result<Option<Lines>, ArtefactError> {
-        Ok(None)
-    }
-}
-
-/// An exported log.
-#[derive(Clone, Debug)]
-pub struct Directory(pub PathBuf);
-
-impl Directory {
-    fn open(&self, name: &str) -> Result<Option<File>, ArtefactError> {
-        match File::open(self.0.join(Path::new(name))) {
-            Ok(file) => Ok(Some(file)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::NotADirectory => Ok(None),
-            Err(source) => Err(ArtefactError::Io { name: name.to_owned(), source }),
-        }
-    }
-}
-
-impl Artefacts for Directory {
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArtefactError> {
-        let Some(file) = self.open(name)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let most = LONGEST_BUNDLE as u64;
-        let read = file.take(most + 1).read_to_end(&mut bytes);
-        match read {
-            Ok(length) if length as u64 > most => Err(ArtefactError::TooLong { name: name.to_owned() }),
-            Ok(_) => Ok(Some(bytes)),
-            Err(source) => Err(ArtefactError::Io { name: name.to_owned(), source }),
-        }
-    }
-
-    fn personal(&self) -> Result<Option<Lines>, ArtefactError> {
-        Ok(self.open(PERSONAL_FILE)?.map(|file| Box::new(BufReader::with_capacity(1 << 16, file)) as Lines))
-    }
-}
+use super::{ArtefactError, Artefacts, Log, VKEY_FILE, handover};
 
 /// A portal, over HTTP.
 pub struct Portal {
@@ -142,6 +72,7 @@ pub struct Own {
 impl Artefacts for Own {
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArtefactError> {
         let got = match name.parse() {
+            _ if name == handover::HANDOVERS_FILE => Ok(Some(self.log.handovers().into_bytes())),
             _ if name == VKEY_FILE => Ok(Some(format!("{}\n", self.log.public_key()).into_bytes())),
             Ok(Resource::Checkpoint) => self.runtime.block_on(self.log.checkpoint()).map(|c| Some(c.into_bytes())),
             Ok(Resource::Tile { level, number, width }) => self.runtime.block_on(self.log.tile(level, number, width)),

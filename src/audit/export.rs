@@ -7,11 +7,11 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
-use super::artefacts::{Artefacts, Directory, PERSONAL_FILE};
 use super::entry::Entry;
+use super::handover::HANDOVERS_FILE;
 use super::keys::file_error;
 use super::tiles::{Resource, WIDTH, nodes_at};
-use super::{AuditError, Context, Draft, Kind, Log, Outcome, VKEY_FILE, durable_file, opening};
+use super::{Artefacts, AuditError, Context, Directory, Draft, Kind, Log, Outcome, PERSONAL_FILE, VKEY_FILE, durable_file, opening};
 use crate::ids::AgencyId;
 
 /// Entries read at a time.
@@ -98,6 +98,10 @@ async fn tiles(log: &Log, to: &Path, progress: &mut (dyn FnMut(u64, u64) + Send)
         }
     }
     finish(personal, to)?;
+    if !log.handovers().is_empty() {
+        let handovers = to.join(HANDOVERS_FILE);
+        durable_file::replace(&handovers, log.handovers().as_bytes()).map_err(|e| file_error(&handovers, e))?;
+    }
     let key = format!("{}\n", log.public_key());
     durable_file::replace(&to.join(VKEY_FILE), key.as_bytes()).map_err(|e| file_error(to, e))?;
     // Last, so that a directory with a checkpoint has all that belongs to it.
@@ -252,9 +256,9 @@ pub fn csv_field(text: &str) -> String {
 
 fn refuse_other_log(log: &Log, to: &Path) -> Result<(), AuditError> {
     let there = Directory(to.to_owned()).get(VKEY_FILE).map_err(|e| file_error(to, io::Error::other(e)))?;
-    let own = log.public_key().to_string();
+    let own: Vec<String> = log.shared.key.keys().all().iter().map(ToString::to_string).collect();
     match there.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()) {
-        Some(other) if other != own => Err(AuditError::Inconsistent {
+        Some(other) if !own.contains(&other) => Err(AuditError::Inconsistent {
             found: format!("{} holds the export of another log, with the key {other}", to.display()),
             remedy: "Export to a directory of its own".to_owned(),
         }),

@@ -30,6 +30,7 @@ macro_rules! kinds {
 
 kinds! {
     LogOpened "log.opened" "log opened"
+    LogKeyChanged "log.key_changed" "key of the log changed"
     SessionOpened "session.opened" "signed in"
     SessionRefused "session.refused" "sign-in refused"
     SessionClosed "session.closed" "signed out"

@@ -8,23 +8,23 @@
 //! - When the log cannot be written, everyone who waits for it gets [`LogUnavailable`] within the deadline.
 //!
 //! Several processes may append to one database: the head's lock orders them.
+//!
+//! What a verifier needs (tree, notes, tiles, proofs, and the verification itself) is a package of its own, `verify/`, which
+//! knows nothing of portals; it is named here as if it stood here.
 
 mod artefacts;
-pub mod checkpoint;
 mod durable_file;
 mod entry;
 pub mod event;
 mod export;
-pub mod fsck;
 mod keys;
 mod kind;
-pub mod merkle;
 mod opening;
 mod query;
 mod receipt;
+mod receipts;
 mod sequencer;
 mod store;
-pub mod tiles;
 
 use std::io;
 use std::path::PathBuf;
@@ -33,16 +33,22 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use self::artefacts::{ArtefactError, Artefacts, Directory, Lines, Own, PERSONAL_FILE, Portal};
+pub use lectern_verify::artefacts::{ArtefactError, Artefacts, Directory, Lines, PERSONAL_FILE, VKEY_FILE};
+pub use lectern_verify::entry::EntryError;
+pub use lectern_verify::proof::{EXTENSION as PROOF_EXTENSION, Proof, ProofError, read_proofs};
+pub use lectern_verify::{checkpoint, command, fsck, handover, merkle, policy, tiles};
+
+pub use self::artefacts::{Own, Portal};
 pub use self::checkpoint::{Checkpoint, Note, NoteError, VerifierKey};
-pub use self::entry::{Entry, EntryError};
+pub use self::entry::Entry;
 use self::event::Sealed;
 pub use self::event::{Actor, Basis, Context, Draft, DraftError, Kind, Outcome, PathText, Personal, Place, Shown};
 pub use self::export::{Format, ROW_NAMES, csv_field, csv_header, csv_line, export, jsonl_line};
-pub use self::keys::{LogKey, PUBLIC as VKEY_FILE, read_public};
+pub use self::keys::{LogKey, read_public};
 use self::merkle::Frontier;
 pub use self::query::{Filter, Page};
-pub use self::receipt::{EXTENSION as PROOF_EXTENSION, LONGEST_PROOF, Proof, ProofError, Receipt};
+pub use self::receipt::Receipt;
+pub use self::receipts::{ReceiptBundle, Refusals};
 use self::sequencer::{Job, Message};
 use crate::clock::{SharedClock, Timestamp};
 use crate::database::{Database, DatabaseError, Tx};
@@ -189,7 +195,7 @@ impl Log {
     ) -> Result<Self, AuditError> {
         store::create_head(&database).await?;
         let file = &settings.checkpoint_file;
-        let signed = opening::read_checkpoint(file, key.public())?;
+        let signed = opening::read_checkpoint(file, key.keys())?;
         let frontier = opening::verify_all(&database, signed.as_ref()).await?;
         let size = frontier.size();
         if signed.is_none() {
@@ -198,7 +204,7 @@ impl Log {
             }
             // From here on there always is one, so that a missing one means something.
             let empty = Checkpoint { origin: key.public().name().to_owned(), size, root: frontier.root() };
-            durable_file::replace(file, empty.sign(&key).to_string().as_bytes()).map_err(|e| keys::file_error(file, e))?;
+            durable_file::replace(file, empty.sign(key.signer()).to_string().as_bytes()).map_err(|e| keys::file_error(file, e))?;
         }
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
         let shared = Arc::new(Shared {

@@ -6,7 +6,8 @@ use std::path::Path;
 use data_encoding::BASE64;
 
 use super::AuditError;
-use super::checkpoint::{Checkpoint, VerifierKey};
+use super::checkpoint::Checkpoint;
+use super::handover::Keys;
 use super::keys::file_error;
 use super::merkle::{self, Frontier, Hash};
 use super::store::{self, Head, TreeNode};
@@ -75,9 +76,9 @@ pub(super) async fn replay(on: &mut store::Connection, frontier: &mut Frontier, 
 }
 
 /// The checkpoint kept outside the database, verified; `None` when there is no such file.
-pub(super) fn read_checkpoint(file: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>, AuditError> {
+pub(super) fn read_checkpoint(file: &Path, keys: &Keys) -> Result<Option<Checkpoint>, AuditError> {
     match std::fs::read_to_string(file) {
-        Ok(note) => match Checkpoint::open(&note, key) {
+        Ok(note) => match keys.open(&note) {
             Ok(checkpoint) => Ok(Some(checkpoint)),
             Err(e) => Err(AuditError::Inconsistent {
                 found: format!("{} holds no checkpoint of this log: {e}", file.display()),

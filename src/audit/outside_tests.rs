@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::checkpoint::Checkpoint;
-use super::fsck::{FsckError, Report, Trust, check_receipt, fsck};
+use super::fsck::{FsckError, Receipts, Report, Trust, check_receipt, fsck};
+use super::handover::Keys;
 use super::merkle::{self, Frontier};
 use super::tests::{Bench, context, fill, opened};
 use super::*;
@@ -26,13 +27,13 @@ async fn exported() -> Exported {
     let log = bench.open().await;
     fill(&log, 299).await;
     let kept = vec![("kept.txt".to_owned(), log.checkpoint().await.unwrap())];
-    let receipts = vec![("a.tlog-proof".to_owned(), proof(&log, 260).await)];
+    let receipts = vec![("a.tlog-proof".to_owned(), Receipts::Kept(proof(&log, 260).await))];
     fill(&log, 399).await;
     let files = TempDir::new().unwrap();
     let dir = files.path().join("out");
     let size = export(&log, Draft::exported_by_operator(), &context(), Format::Tiles, &dir, &mut |_, _| {}).await.unwrap();
     assert_eq!(size, 700);
-    Exported { dir, trust: Trust { key: log.public_key().clone(), kept, receipts }, bench, _files: files }
+    Exported { dir, trust: Trust { keys: log.public_key().clone().into(), policy: None, kept, receipts }, bench, _files: files }
 }
 
 async fn proof(log: &Log, index: u64) -> Proof {
@@ -69,7 +70,7 @@ async fn partial_tiles_may_have_given_way_to_full_ones() {
     let one = exported().await;
     let small = one.dir.join("checkpoint");
     fs::write(&small, &one.trust.kept[0].1).unwrap();
-    let trust = Trust { kept: vec![], receipts: vec![], key: one.trust.key };
+    let trust = Trust { kept: vec![], receipts: vec![], ..one.trust };
     fs::remove_file(one.dir.join("personal.jsonl")).unwrap();
     // The tile 1/000 of 300 entries is partial in either, but narrower: that one is not there.
     let error = verify(&one.dir, &trust).unwrap_err();
@@ -146,18 +147,15 @@ async fn a_log_rewritten_with_its_own_key_is_found_by_what_others_kept() {
     let out = forged.dir.path().join("out");
     export(&log, Draft::exported_by_operator(), &context(), Format::Tiles, &out, &mut |_, _| {}).await.unwrap();
 
-    let trust = |kept: &[(String, String)], receipts: &[(String, Proof)]| Trust {
-        key: one.trust.key.clone(),
-        kept: kept.to_vec(),
-        receipts: receipts.to_vec(),
-    };
-    assert!(verify(&out, &trust(&[], &[])).is_ok(), "every other check passes");
-    let found = verify(&out, &trust(&one.trust.kept, &[])).unwrap_err().to_string();
+    let receipts = one.trust.receipts;
+    let trust = |kept: &[(String, String)], receipts| Trust { keys: one.trust.keys.clone(), policy: None, kept: kept.to_vec(), receipts };
+    assert!(verify(&out, &trust(&[], vec![])).is_ok(), "every other check passes");
+    let found = verify(&out, &trust(&one.trust.kept, vec![])).unwrap_err().to_string();
     assert!(found.starts_with("kept.txt says other things about the first 300 entries"), "{found}");
-    let found = verify(&out, &trust(&[], &one.trust.receipts)).unwrap_err().to_string();
+    let found = verify(&out, &trust(&[], receipts)).unwrap_err().to_string();
     assert!(found.starts_with("the checkpoint in a.tlog-proof says other things"), "{found}");
     let late = ("late".to_owned(), fs::read_to_string(one.dir.join("checkpoint")).unwrap());
-    let found = verify(&out, &trust(&[late], &[])).unwrap_err().to_string();
+    let found = verify(&out, &trust(&[late], vec![])).unwrap_err().to_string();
     assert!(found.contains("late is over 700 entries, and the log published here has 502"), "{found}");
 }
 
@@ -182,10 +180,10 @@ async fn entries_that_are_not_in_their_form_are_found_though_they_are_in_the_tre
     for partial in ["tile/0/000.p", "tile/entries/000.p"] {
         fs::create_dir(files.path().join(partial)).unwrap();
     }
-    fs::write(files.path().join("checkpoint"), checkpoint.sign(&key).to_string()).unwrap();
+    fs::write(files.path().join("checkpoint"), checkpoint.sign(key.signer()).to_string()).unwrap();
     fs::write(files.path().join("tile/0/000.p/2"), leaves).unwrap();
     fs::write(files.path().join("tile/entries/000.p/2"), bundle).unwrap();
-    let trust = Trust { key: key.public().clone(), kept: vec![], receipts: vec![] };
+    let trust = Trust { keys: key.keys().clone(), policy: None, kept: vec![], receipts: vec![] };
     let error = verify(files.path(), &trust).unwrap_err();
     assert!(matches!(error, FsckError::Entry { index: 1, .. }), "{error}");
 }
@@ -195,7 +193,7 @@ async fn receipts_hold_by_themselves() {
     let bench = Bench::sqlite();
     let log = bench.open().await;
     fill(&log, 20).await;
-    let key = log.public_key().clone();
+    let key = Keys::from(log.public_key().clone());
     let bare = proof(&log, 7).await;
     let leaf = log.entry(7).await.unwrap().unwrap().leaf;
     assert!(matches!(check_receipt("r", &bare, None, &key), Ok((_, false))));
@@ -245,7 +243,7 @@ async fn a_portal_is_verified_as_far_as_it_lets_one_see() {
     let auditor = Portal::new(&format!("{address}/transparency/"), Some("secret".into()));
     let all = fsck(&auditor, &one.trust, &mut |_, _| {}).unwrap();
     assert_eq!((all.size, all.entries), (700, 700));
-    assert_eq!(auditor.get("log.vkey").unwrap(), Some(format!("{}\n", one.trust.key).into_bytes()));
+    assert_eq!(auditor.get("log.vkey").unwrap(), Some(format!("{}\n", one.trust.keys.current().unwrap()).into_bytes()));
     let nobody = Portal::new("http://127.0.0.1:1", None).get("checkpoint").unwrap_err().to_string();
     assert!(nobody.starts_with("http://127.0.0.1:1/transparency/checkpoint could not be fetched: "), "{nobody}");
 }
@@ -284,4 +282,77 @@ async fn an_export_does_not_overwrite_another_log_s() {
     let refused = export(&log, Draft::exported_by_operator(), &context(), Format::Tiles, &one.dir, &mut |_, _| {}).await;
     assert!(refused.unwrap_err().to_string().contains("holds the export of another log"));
     assert_eq!(log.size().await.unwrap(), 1, "and nothing was recorded");
+}
+
+/// Changes the key of a log that is open, and opens it anew.
+async fn with_a_new_key(bench: &Bench, log: Log) -> Log {
+    let entropy = Entropy::system().unwrap();
+    let new = log.change_key(&bench.dir.path().join("keys"), &entropy, &context()).await.unwrap();
+    log.close().await;
+    let log = bench.open().await;
+    assert_eq!(*log.public_key(), new);
+    log
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_changed_twice_is_followed_from_any_of_the_three() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        fill(&log, 10).await;
+        let mut trusted = vec![log.public_key().clone()];
+        let mut receipts = vec![("first".to_owned(), Receipts::Kept(proof(&log, 5).await))];
+        let mut kept = vec![("one".to_owned(), log.checkpoint().await.unwrap())];
+        let mut log = log;
+        for name in ["second", "third"] {
+            log = with_a_new_key(&bench, log).await;
+            fill(&log, 10).await;
+            trusted.push(log.public_key().clone());
+            receipts.push((name.to_owned(), Receipts::Kept(proof(&log, 5).await)));
+            kept.push((name.to_owned(), log.checkpoint().await.unwrap()));
+        }
+        let changes = log.list(&Filter { kind: Some(Kind::LogKeyChanged), ..Filter::default() }, 10).await.unwrap().entries;
+        let new: Vec<_> = changes.iter().map(|e| e.facts["new"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(new, [trusted[2].to_string(), trusted[1].to_string()]);
+        let out = bench.dir.path().join("out");
+        export(&log, Draft::exported_by_operator(), &context(), Format::Tiles, &out, &mut |_, _| {}).await.unwrap();
+        let handovers = handover::read_handovers(&fs::read_to_string(out.join("handovers")).unwrap()).unwrap();
+        let mut trust = Trust { keys: trusted[0].clone().into(), policy: None, kept, receipts };
+        for key in &trusted {
+            trust.keys = key.clone().into();
+            let error = verify(&out, &trust).unwrap_err().to_string();
+            assert!(error.contains("no known key has signed this"), "without the hand-overs: {error}");
+            trust.keys.follow(&handovers);
+            let report = verify(&out, &trust).unwrap();
+            assert_eq!((report.receipts, report.checkpoints), (3, 8), "three receipts, three kept, two hand-overs");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_key_that_broke_off_is_finished_or_begun_anew() {
+    let bench = Bench::sqlite();
+    let keys = bench.dir.path().join("keys");
+    let log = bench.open().await;
+    let (old, secret) = (log.public_key().clone(), fs::read(keys.join("log.key")).unwrap());
+    // The new key was made and nothing said of it yet: the old one goes on, and the next change takes that new one.
+    let next = LogKey::new("portal.example/audit", &[3; 32]).unwrap();
+    fs::write(keys.join("log.key.next"), next.signer().to_secret_text()).unwrap();
+    log.close().await;
+    let log = bench.open().await;
+    assert_eq!(*log.public_key(), old);
+    let log = with_a_new_key(&bench, log).await;
+    assert_eq!(log.public_key(), next.public());
+    log.close().await;
+    // The hand-over was kept, and the crash came before the key was put in its place.
+    fs::rename(keys.join("log.key"), keys.join("log.key.next")).unwrap();
+    fs::write(keys.join("log.key"), &secret).unwrap();
+    let log = bench.open().await;
+    assert_eq!(log.public_key(), next.public());
+    assert_eq!(read_public(&keys).unwrap(), *next.public());
+    assert!(!keys.join("log.key.next").exists());
+    log.close().await;
+    // An old key put back beside the hand-over is refused.
+    fs::write(keys.join("log.key"), &secret).unwrap();
+    let refusal = LogKey::read(&keys).unwrap_err().to_string();
+    assert!(refusal.contains("handovers ends with a hand-over to"), "{refusal}");
 }

@@ -5,10 +5,9 @@ use std::sync::PoisonError;
 
 use super::entry::Entry;
 use super::merkle::{self, Hash, Span};
-use super::receipt::Proof;
 use super::store::{self, Condition, Stored, Value};
 use super::tiles::{self, LONGEST_BUNDLE, WIDTH, nodes_at};
-use super::{AuditError, Checkpoint, Context, Draft, Kind, Log, Outcome, Shared, opening};
+use super::{AuditError, Checkpoint, Context, Draft, Kind, Log, Outcome, Proof, Shared, opening};
 use crate::clock::Timestamp;
 
 /// Which entries an auditor wants to see. What is `None` does not matter.
@@ -216,7 +215,7 @@ impl Shared {
             return Ok((size, note.clone()));
         }
         let origin = self.key.public().name().to_owned();
-        let note = Checkpoint { origin, size, root: frontier.root() }.sign(&self.key).to_string();
+        let note = Checkpoint { origin, size, root: frontier.root() }.sign(self.key.signer()).to_string();
         if signed.as_ref().is_none_or(|(s, _)| *s < size) {
             *signed = Some((size, note.clone()));
         }
@@ -255,7 +254,7 @@ impl Shared {
     }
 
     /// The hashes of spans of leaves that are all there, each tile read once.
-    async fn hashes(&self, spans: &[Span]) -> Result<Vec<Hash>, AuditError> {
+    pub(super) async fn hashes(&self, spans: &[Span]) -> Result<Vec<Hash>, AuditError> {
         let size = spans.iter().map(|s| s.to).max().unwrap_or(0).max(self.verified().size());
         let mut read: HashMap<(u32, u64), Vec<Hash>> = HashMap::new();
         let mut out = Vec::with_capacity(spans.len());

@@ -285,9 +285,9 @@ impl Shared {
     pub(super) async fn write_checkpoint_file(&self) -> Result<(), AuditError> {
         let (size, note) = self.checkpoint().await?;
         let file = self.settings.checkpoint_file.clone();
-        let public = self.key.public().clone();
+        let keys = self.key.keys().clone();
         let written = tokio::task::spawn_blocking(move || {
-            let kept = opening::read_checkpoint(&file, &public)?;
+            let kept = opening::read_checkpoint(&file, &keys)?;
             if kept.is_some_and(|k| k.size >= size) {
                 return Ok(());
             }

@@ -1,41 +1,27 @@
-//! `lectern audit`: the log from outside. Verifies what a portal or a directory publishes, exports the log, and shows the
-//! key to verify it with.
+//! `lectern audit`: the log from outside. Verifies what a portal or a directory publishes, exports the log, and shows and
+//! changes the key it is verified with.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use data_encoding::{BASE64, HEXLOWER};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::audit::fsck::{FsckError, Report, Trust, check_receipt, fsck};
-use crate::audit::{
-    ArtefactError, Artefacts, AuditError, Context, Directory, Draft, Format, LONGEST_PROOF, Log, Portal, Proof, VKEY_FILE, VerifierKey,
-    export as export_log, read_public,
-};
-
-/// How a command ended; its number is the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Holds = 0,
-    Fails = 1,
-    Usage = 2,
-}
+use crate::audit::command::{Exit, Surroundings, VerifyArgs, verify as verify_all};
+use crate::audit::{Artefacts, AuditError, Context, Draft, Format, Log, Portal, VerifierKey, export as export_log};
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Verify the log from what it publishes: a portal, an exported directory, receipts, or all of them together
-    Verify(VerifyArgs),
+    Verify(VerifyCommand),
     /// Write the log to files
     Export(ExportArgs),
-    /// Show the key that the log is verified with, on the last line
+    /// Show the key that the log is verified with, on the last line; make it when there is none; change it with --rotate
     Key(KeyArgs),
 }
 
 /// Where the installation is, for the commands that need it.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Installation {
     /// The data directory of a demonstration or default installation
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
@@ -46,25 +32,9 @@ pub struct Installation {
 }
 
 #[derive(Debug, Default, Args)]
-pub struct VerifyArgs {
-    /// A portal's address, an exported directory, a receipt (.tlog-proof) or a kept checkpoint; any number of them
-    #[arg(value_name = "URL_OR_DIR_OR_RECEIPT")]
-    pub what: Vec<String>,
-    /// The log's key, as text or in a file. Take it from whoever handed it over, not from the portal
-    #[arg(long, value_name = "VKEY|FILE")]
-    pub key: Option<String>,
-    /// A checkpoint kept from earlier, which the log must extend; may be given more than once
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Vec<PathBuf>,
-    /// The hash of the entry that a receipt is about, when it is verified without the log
-    #[arg(long, value_name = "HEX")]
-    pub leaf: Option<String>,
-    /// A token that the portal shows its log to
-    #[arg(long, env = "LECTERN_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
-    pub token: Option<String>,
-    /// A file with that token
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+pub struct VerifyCommand {
+    #[command(flatten)]
+    pub args: VerifyArgs,
     #[command(flatten)]
     pub installation: Installation,
 }
@@ -92,6 +62,9 @@ pub enum ExportFormat {
 
 #[derive(Debug, Args)]
 pub struct KeyArgs {
+    /// Give the log a new key: the old one signs the hand-over, and whoever verifies follows it. Stop the portal first
+    #[arg(long)]
+    pub rotate: bool,
     #[command(flatten)]
     pub installation: Installation,
 }
@@ -106,40 +79,24 @@ impl From<ExportFormat> for Format {
     }
 }
 
-/// Verifies what `args` name. `data` is the data directory that they mean, if any, and `own` the log in it, which is
-/// verified when they name no other.
+/// What is known of the installation that was named, if any.
+#[derive(Default)]
+pub struct Known<'a> {
+    /// Its log, which is verified when no other is named.
+    pub own: Option<&'a dyn Artefacts>,
+    pub key: Option<VerifierKey>,
+    pub token: Option<String>,
+}
+
+/// Verifies what `args` name.
 ///
 /// # Errors
 /// Only when `out` cannot be written. What does not hold or cannot be read is written there, and in the exit code.
-pub fn verify(args: &VerifyArgs, data: Option<&Path>, own: Option<&dyn Artefacts>, out: &mut dyn Write) -> io::Result<Exit> {
-    let targets = match Targets::of(args, own) {
-        Ok(targets) => targets,
-        Err(error) => return usage(out, &error),
-    };
-    let key = match targets.key(args, data, out) {
-        Ok(key) => key,
-        Err(error) => {
-            let said = usage(out, &error)?;
-            // That a portal cannot be reached is no fault of how it was called.
-            return Ok(if error.is::<ArtefactError>() { Exit::Fails } else { said });
-        }
-    };
-    writeln!(out, "Key: {key}")?;
-    let trust = Trust { key, kept: targets.kept, receipts: targets.receipts };
-    let mut exit = Exit::Holds;
-    for (name, log) in &targets.logs {
-        match fsck(log.artefacts(), &trust, &mut bar("verified")) {
-            Ok(report) => tell(out, name, &trust, &report)?,
-            Err(error) => {
-                exit = Exit::Fails;
-                fails(out, name, &error)?;
-            }
-        }
-    }
-    if targets.logs.is_empty() {
-        exit = alone(&trust, targets.leaf.as_ref(), out)?;
-    }
-    Ok(exit)
+pub fn verify(args: &VerifyArgs, known: Known<'_>, out: &mut dyn Write) -> io::Result<Exit> {
+    let fetch = |address: &str, token: Option<&str>| Box::new(Portal::new(address, token.map(str::to_owned))) as Box<dyn Artefacts>;
+    let mut progress = bar("verified");
+    let Known { own, key, token } = known;
+    verify_all(args, &mut Surroundings { fetch: &fetch, own, key, token, progress: &mut progress }, out)
 }
 
 /// Writes the log to files, after recording that it is.
@@ -172,181 +129,6 @@ pub fn key(key: &VerifierKey, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{key}")
 }
 
-/// What is to be verified, sorted.
-#[derive(Default)]
-struct Targets<'a> {
-    logs: Vec<(String, Source<'a>)>,
-    receipts: Vec<(String, Proof)>,
-    kept: Vec<(String, String)>,
-    leaf: Option<[u8; 32]>,
-}
-
-enum Source<'a> {
-    Given(Box<dyn Artefacts>),
-    Own(&'a dyn Artefacts),
-}
-
-impl Source<'_> {
-    fn artefacts(&self) -> &dyn Artefacts {
-        match self {
-            Self::Given(artefacts) => &**artefacts,
-            Self::Own(artefacts) => *artefacts,
-        }
-    }
-}
-
-impl<'a> Targets<'a> {
-    fn of(args: &VerifyArgs, own: Option<&'a dyn Artefacts>) -> anyhow::Result<Self> {
-        let token = match &args.token_file {
-            Some(file) => Some(read(file)?.trim().to_owned()),
-            None => args.token.clone(),
-        };
-        let mut targets = Self::default();
-        if let Some(hex) = &args.leaf {
-            let bytes = HEXLOWER.decode(hex.trim().to_ascii_lowercase().as_bytes()).ok();
-            let leaf = bytes.and_then(|b| b.try_into().ok());
-            targets.leaf = Some(leaf.context("--leaf wants the 64 hexadecimal digits of a SHA-256")?);
-        }
-        for what in &args.what {
-            targets.add(what, token.as_ref())?;
-        }
-        for file in &args.checkpoint {
-            targets.kept.push((file.display().to_string(), read(file)?));
-        }
-        if targets.logs.is_empty()
-            && targets.receipts.is_empty()
-            && let Some(own) = own
-        {
-            targets.logs.push(("the log of this installation".to_owned(), Source::Own(own)));
-        }
-        if targets.logs.is_empty() && targets.receipts.is_empty() {
-            bail!("name what to verify: a portal's address, an exported directory or a receipt; or give --data or --config");
-        }
-        Ok(targets)
-    }
-
-    fn add(&mut self, what: &str, token: Option<&String>) -> anyhow::Result<()> {
-        if what.starts_with("http://") || what.starts_with("https://") {
-            let portal = Portal::new(what, token.cloned());
-            self.logs.push((what.to_owned(), Source::Given(Box::new(portal))));
-            return Ok(());
-        }
-        let path = Path::new(what);
-        if path.is_dir() {
-            self.logs.push((what.to_owned(), Source::Given(Box::new(Directory(path.to_owned())))));
-            return Ok(());
-        }
-        let text = read(path)?;
-        if text.starts_with("c2sp.org/tlog-proof") {
-            let proof = text.parse().with_context(|| what.to_owned())?;
-            self.receipts.push((what.to_owned(), proof));
-        } else if text.contains("\n\u{2014} ") {
-            self.kept.push((what.to_owned(), text));
-        } else {
-            bail!("{what} is neither a directory nor a receipt (.tlog-proof) nor a checkpoint");
-        }
-        Ok(())
-    }
-
-    /// The key to believe. One that comes from where the log itself comes from proves less, and is said to.
-    fn key(&self, args: &VerifyArgs, data: Option<&Path>, out: &mut dyn Write) -> anyhow::Result<VerifierKey> {
-        if let Some(text) = &args.key {
-            let text = if text.contains('+') { text.clone() } else { read(Path::new(text))? };
-            return text.parse().context("--key");
-        }
-        if let Some(data) = data {
-            return Ok(read_public(&data.join("keys"))?);
-        }
-        for (name, log) in &self.logs {
-            if let Some(bytes) = log.artefacts().get(VKEY_FILE)? {
-                let key = String::from_utf8_lossy(&bytes).parse().with_context(|| format!("the key from {name}"))?;
-                writeln!(
-                    out,
-                    "Note: the key comes from {name} itself. Compare it with the one that was handed over, or give that with --key."
-                )?;
-                return Ok(key);
-            }
-        }
-        bail!("give the log's key with --key: the text or the file that was handed over, as `lectern audit key` shows it")
-    }
-}
-
-/// Receipts and checkpoints without the log they are from.
-fn alone(trust: &Trust, leaf: Option<&[u8; 32]>, out: &mut dyn Write) -> io::Result<Exit> {
-    let mut exit = Exit::Holds;
-    let mut unsure = false;
-    for (name, proof) in &trust.receipts {
-        match check_receipt(name, proof, leaf, &trust.key) {
-            Ok((checkpoint, proved)) => {
-                unsure |= !proved;
-                let what = if proved {
-                    format!("entry {} is in the log of {} entries", proof.index, checkpoint.size)
-                } else {
-                    format!("the checkpoint over {} entries is signed", checkpoint.size)
-                };
-                writeln!(out, "{name}: {what}.")?;
-            }
-            Err(error) => {
-                exit = Exit::Fails;
-                fails(out, name, &error)?;
-            }
-        }
-    }
-    if unsure {
-        writeln!(out, "Not proved: which entry it is, for receipts that do not carry theirs. Give its hash with --leaf, or the log.")?;
-    }
-    writeln!(out, "Not proved: that today's log still says so. Give the portal's address or an export to prove that.")?;
-    Ok(exit)
-}
-
-fn tell(out: &mut dyn Write, name: &str, trust: &Trust, report: &Report) -> io::Result<()> {
-    writeln!(out, "{name}: the log {} holds.", trust.key.name())?;
-    writeln!(out, "  {} entries, root {}, signed by the key", report.size, BASE64.encode(&report.root))?;
-    writeln!(out, "  {} entries read, each in its form and hashing to its leaf; {} tiles", report.entries, report.tiles)?;
-    if report.personal + report.without_personal > 0 {
-        let (fit, absent) = (report.personal, report.without_personal);
-        writeln!(out, "  {fit} personal details fit their entries, {absent} were erased or not given")?;
-    }
-    if report.checkpoints > 0 {
-        let (old, receipts) = (report.checkpoints, report.receipts);
-        writeln!(out, "  it extends {old} older checkpoints, and {receipts} receipts are of entries in it")?;
-    }
-    for unproved in &report.unproved {
-        writeln!(out, "  Not proved: {unproved}.")?;
-    }
-    if report.checkpoints == 0 {
-        writeln!(
-            out,
-            "  Not proved: that nothing was rewritten since earlier; a kept checkpoint (--checkpoint) or a receipt proves that."
-        )?;
-    }
-    Ok(())
-}
-
-fn fails(out: &mut dyn Write, name: &str, error: &FsckError) -> io::Result<()> {
-    writeln!(out, "{name}: DOES NOT HOLD: {error}.")?;
-    if let Some(index) = error.index() {
-        writeln!(out, "First affected entry: {index}")?;
-    }
-    Ok(())
-}
-
-fn usage(out: &mut dyn Write, error: &anyhow::Error) -> io::Result<Exit> {
-    writeln!(out, "{error:#}.")?;
-    Ok(Exit::Usage)
-}
-
-fn read(file: &Path) -> anyhow::Result<String> {
-    let name = || file.display().to_string();
-    let mut text = String::new();
-    let most = LONGEST_PROOF as u64;
-    File::open(file).with_context(name)?.take(most + 1).read_to_string(&mut text).with_context(name)?;
-    if text.len() as u64 > most {
-        bail!("{} is longer than any receipt, checkpoint or key", name());
-    }
-    Ok(text)
-}
-
 /// Progress on a terminal; nothing elsewhere.
 fn bar(done: &'static str) -> impl FnMut(u64, u64) + Send {
     let bar = ProgressBar::new(0);
@@ -365,13 +147,15 @@ fn bar(done: &'static str) -> impl FnMut(u64, u64) + Send {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use clap::Parser;
+    use data_encoding::HEXLOWER;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::audit::{Kind, LogKey, Outcome, Settings};
+    use crate::audit::{Kind, LogKey, Outcome, Settings, read_public};
     use crate::clock::SystemClock;
     use crate::database::Database;
     use crate::ids::{Entropy, RequestId};
@@ -385,9 +169,10 @@ mod tests {
     /// What a command line says and how it ends.
     fn run(data: Option<&Path>, line: &[&str]) -> (Exit, String) {
         let line = Line::try_parse_from([&["lectern"], line].concat()).unwrap();
-        let AuditCommand::Verify(args) = line.command else { panic!("not verify") };
+        let AuditCommand::Verify(command) = line.command else { panic!("not verify") };
         let mut out = Vec::new();
-        let exit = verify(&args, data, None, &mut out).unwrap();
+        let key = data.map(|data| read_public(&data.join("keys")).unwrap());
+        let exit = verify(&command.args, Known { key, ..Known::default() }, &mut out).unwrap();
         (exit, String::from_utf8(out).unwrap())
     }
 
@@ -493,7 +278,7 @@ mod tests {
             (vec!["verify", &whole], "give the log's key with --key"),
             (vec!["verify", &whole, "--key", "a+b"], "--key: this is not a key"),
             (vec!["verify", "/nowhere"], "/nowhere: No such file"),
-            (vec!["verify", &db], "db: stream did not contain valid UTF-8"),
+            (vec!["verify", &db], "db: it is not a text in UTF-8"),
             (vec!["verify", &whole, "--leaf", "x"], "--leaf wants the 64 hexadecimal digits"),
             (vec!["verify", &whole, "--token-file", "/nowhere"], "/nowhere: No such file"),
         ] {

@@ -25,7 +25,7 @@ use crate::mirrors;
 use crate::queue::Queue;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
-use crate::web::{Allowance, Portal};
+use crate::web::{Allowance, Portal, Tokens};
 
 /// Where the last signed checkpoint is kept, outside the database.
 const CHECKPOINT: &str = "checkpoint";
@@ -110,7 +110,10 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
     let jobs = Jobs::new(database.clone(), catalog.clone(), queue, config.mirrors(), (reader, Arc::clone(&indexes)), entropy.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     Ok(Arc::new(Portal {
-        verifier_token: Sha256::digest(verifier_token(&config.keys(), &entropy)?.as_bytes()).into(),
+        tokens: Tokens {
+            verifier: Sha256::digest(token(&token_file(&config.keys()), &entropy)?.as_bytes()).into(),
+            witness: Sha256::digest(token(&config.keys().join("witness.token"), &entropy)?.as_bytes()).into(),
+        },
         database,
         log,
         accounts,
@@ -130,21 +133,21 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
     }))
 }
 
-/// Where the token is kept with which programs fetch entry bundles.
+/// Where the token is kept with which programs fetch everything that the log publishes.
 #[must_use]
 pub fn token_file(keys: &Path) -> PathBuf {
     keys.join("verifier.token")
 }
 
-fn verifier_token(keys: &Path, entropy: &Entropy) -> anyhow::Result<String> {
-    let path = token_file(keys);
-    if let Ok(text) = fs::read_to_string(&path)
+/// The token in a file, made when there is none yet.
+fn token(path: &Path, entropy: &Entropy) -> anyhow::Result<String> {
+    if let Ok(text) = fs::read_to_string(path)
         && text.trim().len() >= 32
     {
         return Ok(text.trim().to_owned());
     }
     let token = entropy.hex::<24>();
-    write_private(&path, &token)?;
+    write_private(path, &token)?;
     Ok(token)
 }
 

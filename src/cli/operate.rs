@@ -9,10 +9,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 
-use super::audit::{self, AuditCommand, Exit, Installation};
+use super::audit::{self, AuditCommand, Installation};
 use super::{DEFAULT_DATA, installation, progress, serve as serving};
 use crate::accounts::{NewAccount, Password, Role};
-use crate::audit::{Context, Draft, Health, Kind, Outcome, Own, read_public};
+use crate::audit::{Context, Draft, Health, Kind, LogKey, Outcome, Own, read_public};
 use crate::catalog::{NewProduct, Product};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -324,45 +324,67 @@ pub(super) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
             log.close().await;
             Ok(ExitCode::SUCCESS)
         }
-        AuditCommand::Key(args) => {
-            let config = existing(&args.installation)?;
-            audit::key(&read_public(&config.keys())?, &mut std::io::stdout())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        AuditCommand::Key(args) => key(&args).await,
     }
 }
 
+/// Shows the log's key, makes it when there is none yet, or changes it.
+async fn key(args: &audit::KeyArgs) -> anyhow::Result<ExitCode> {
+    let entropy = entropy()?;
+    if !args.rotate {
+        let config = config(&args.installation)?;
+        let key = match read_public(&config.keys()) {
+            Ok(key) => key,
+            Err(_) => LogKey::open_or_create(&config.keys(), &config.log.origin, &entropy)?.public().clone(),
+        };
+        audit::key(&key, &mut std::io::stdout())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = existing(&args.installation)?;
+    let _lock = installation::lock(&config)?;
+    let database = installation::database(&config).await?;
+    let log = installation::log(&config, &database, &(Arc::new(SystemClock) as _), &entropy).await?;
+    let old = log.public_key().clone();
+    let new = log.change_key(&config.keys(), &entropy, &context(&entropy)).await?;
+    log.close().await;
+    // Opened anew it verifies all of itself, and keeps a checkpoint that the new key has signed.
+    let log = installation::log(&config, &database, &(Arc::new(SystemClock) as _), &entropy).await?;
+    log.close().await;
+    say(&format!("The key was changed. The old one, which signed the hand-over, was:\n{old}"))?;
+    say(
+        "Whoever verifies with it follows the hand-over, which the portal and every export publish beside the checkpoint. Witnesses must be",
+    )?;
+    say("given the new key, and so must every other portal of this log: copy the directory of keys to it.")?;
+    audit::key(&new, &mut std::io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Verifies from what is published. Without a target it is the installation's own log, through the same door.
-async fn verify(mut args: audit::VerifyArgs) -> anyhow::Result<ExitCode> {
-    let at = Installation { data: args.installation.data.clone(), config: args.installation.config.clone() };
+async fn verify(command: audit::VerifyCommand) -> anyhow::Result<ExitCode> {
+    let audit::VerifyCommand { args, installation: at } = command;
     let named = at.data.is_some() || at.config.is_some();
     let config = if named { Some(existing(&at)?) } else { existing(&at).ok() };
-    // The token of an installation is shown only to an address that was given together with it.
-    if let Some(config) = config.as_ref().filter(|_| named)
-        && args.token.is_none()
-        && args.token_file.is_none()
-    {
-        let file = installation::token_file(&config.keys());
-        args.token_file = file.is_file().then_some(file);
-    }
     let mut own = None;
     if args.what.is_empty()
+        && args.checkpoint.is_empty()
         && let Some(config) = &config
     {
         let database = installation::database(config).await?;
         let log = installation::log(config, &database, &(Arc::new(SystemClock) as _), &entropy()?).await?;
         own = Some(Own { log, runtime: tokio::runtime::Handle::current() });
     }
-    // A key found by chance in the default directory is not one that was handed over for this log.
-    let data = if named || own.is_some() { config.map(|config| config.data) } else { None };
+    // The token of an installation is shown only to an address that was given together with it, and a key found by chance in the
+    // default directory is not one that was handed over for this log.
+    let token = config.as_ref().filter(|_| named).and_then(|config| std::fs::read_to_string(installation::token_file(&config.keys())).ok());
+    let token = token.map(|token| token.trim().to_owned());
+    let key = match &config {
+        Some(config) if named || own.is_some() => Some(read_public(&config.keys())?),
+        _ => None,
+    };
     let exit = tokio::task::spawn_blocking(move || {
-        let artefacts = own.as_ref().map(|own| own as &dyn crate::audit::Artefacts);
-        audit::verify(&args, data.as_deref(), artefacts, &mut std::io::stdout())
+        let own = own.as_ref().map(|own| own as &dyn crate::audit::Artefacts);
+        audit::verify(&args, audit::Known { own, key, token }, &mut std::io::stdout())
     })
     .await??;
-    Ok(ExitCode::from(match exit {
-        Exit::Holds => 0,
-        Exit::Fails => 1,
-        Exit::Usage => 2,
-    }))
+    Ok(ExitCode::from(exit as u8))
 }

@@ -87,6 +87,9 @@ pub(super) struct Administering(SignedIn);
 /// An auditor, or a program with the token that verifies the log.
 pub(super) struct Verifying;
 
+/// Whoever is signed in, or a program with a token: the verifier's, or the one for witnesses.
+pub(super) struct Witnessing;
+
 impl Guard for Public {
     const NAME: &'static str = "public";
 }
@@ -113,6 +116,10 @@ impl Guard for Administering {
 
 impl Guard for Verifying {
     const NAME: &'static str = "auditor or verifier's token";
+}
+
+impl Guard for Witnessing {
+    const NAME: &'static str = "signed in or a token";
 }
 
 impl FromRequestParts<AppState> for Visit {
@@ -213,13 +220,30 @@ impl FromRequestParts<AppState> for Verifying {
     type Rejection = WebError;
 
     async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
-        let token = text(&parts.headers, header::AUTHORIZATION.as_str());
-        if let Some(token) = token.as_deref().and_then(|value| value.strip_prefix("Bearer ")) {
-            let given = Sha256::digest(token.trim().as_bytes());
-            return if bool::from(given.as_slice().ct_eq(&portal.verifier_token)) { Ok(Self) } else { Err(WebError::Unauthenticated) };
+        match bearer(&parts.headers) {
+            Some(given) if bool::from(given.ct_eq(&portal.tokens.verifier)) => Ok(Self),
+            Some(_) => Err(WebError::Unauthenticated),
+            None => SignedIn::of_role(parts, portal, Role::Auditor).await.map(|_| Self),
         }
-        SignedIn::of_role(parts, portal, Role::Auditor).await.map(|_| Self)
     }
+}
+
+impl FromRequestParts<AppState> for Witnessing {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
+        match bearer(&parts.headers) {
+            Some(given) if bool::from(given.ct_eq(&portal.tokens.verifier) | given.ct_eq(&portal.tokens.witness)) => Ok(Self),
+            Some(_) => Err(WebError::Unauthenticated),
+            None => SignedIn::from_request_parts(parts, portal).await.map(|_| Self),
+        }
+    }
+}
+
+/// SHA-256 of the token that a program sends.
+fn bearer(headers: &HeaderMap) -> Option<[u8; 32]> {
+    let value = text(headers, header::AUTHORIZATION.as_str())?;
+    Some(Sha256::digest(value.strip_prefix("Bearer ")?.trim().as_bytes()).into())
 }
 
 /// The session's anti-forgery token, made when there is none yet.

@@ -56,8 +56,15 @@ pub struct Portal {
     pub jobs: Jobs,
     pub clock: SharedClock,
     pub entropy: Entropy,
-    /// SHA-256 of the token with which programs fetch entry bundles.
-    pub verifier_token: [u8; 32],
+    pub tokens: Tokens,
+}
+
+/// SHA-256 of the tokens with which programs fetch what the log publishes.
+pub struct Tokens {
+    /// Everything, entry bundles too.
+    pub verifier: [u8; 32],
+    /// Checkpoints and tiles, which hold nothing but hashes.
+    pub witness: [u8; 32],
 }
 
 pub(crate) type AppState = Arc<Portal>;

@@ -8,6 +8,7 @@ use tlog_tiles::{Hash, HashReader, Tile};
 
 use crate::harness::client::{Client, encoded};
 use crate::harness::library::{MAIN, SEED, SOCKET};
+use crate::harness::process::{run, said};
 use crate::harness::{Backend, Grant, Portal, on_both};
 
 on_both! {
@@ -18,6 +19,7 @@ on_both! {
     bundles_are_for_auditors_and_the_token
     an_export_holds_everything_and_is_recorded
     receipts_are_for_those_concerned
+    a_reviewer_s_receipts_are_one_file_that_verifies_by_itself
     readers_do_not_see_the_log_and_administrators_not_the_readers
 }
 
@@ -185,6 +187,16 @@ async fn what_is_published_is_what_others_compute(backend: Backend) {
     }
     let stranger = portal.stranger();
     let (_, theirs) = key(&stranger.get("/transparency/key").await.is(200).text());
+    for address in ["checkpoint", "handovers", "tile/0/000"] {
+        stranger.get(&format!("/transparency/{address}")).await.is(303);
+        let bearer = Client::request(axum::http::Method::GET, &format!("/transparency/{address}"), None, &[("authorization", "Bearer x")]);
+        stranger.send(bearer).await.is(401);
+        let token = std::fs::read_to_string(portal.rooms.config.keys().join("witness.token")).unwrap();
+        let token = format!("Bearer {token}");
+        let bearer = Client::request(axum::http::Method::GET, &format!("/transparency/{address}"), None, &[("authorization", &token)]);
+        stranger.send(bearer).await.is(200);
+    }
+    let stranger = one;
     let (size, root) = opened(&stranger.get("/transparency/checkpoint").await.is(200).text(), &theirs);
     assert!(size > 300);
     let token = std::fs::read_to_string(portal.rooms.config.keys().join("verifier.token")).unwrap();
@@ -287,6 +299,61 @@ async fn receipts_are_for_those_concerned(backend: Backend) {
     portal.stranger().get(&address).await.is(303);
     one.get("/transparency/receipt/0").await.is(404);
     one.get("/transparency/receipt/x").await.is(404);
+}
+
+async fn a_reviewer_s_receipts_are_one_file_that_verifies_by_itself(backend: Backend) {
+    let (portal, one, two, auditor) = busy(backend).await;
+    one.get("/p/gateway/v2.0/file/never/there.c").await.is(404);
+    for _ in 0..300 {
+        one.get_json(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(200);
+    }
+    let listed = one.get_json("/transparency/receipts").await.is(200).json();
+    let count = listed["count"].as_u64().unwrap();
+    assert!(count > 300 && listed["receipts"].as_array().unwrap().len() == 100);
+    let page = one.get("/transparency/receipts").await.is(200).text();
+    assert!(page.contains(&format!("Download all {count} receipts")) && page.contains("Older receipts"), "{page}");
+    one.get(listed["next"].as_str().unwrap()).await.is(200);
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("receipts.tlog-proofs");
+    let (vkey, _) = key(&one.get("/transparency/key").await.text());
+    for (client, address, least) in [
+        (&one, "/transparency/receipts/bundle".to_owned(), count),
+        (&one, format!("/transparency/receipts/bundle?path={MAIN}"), 300),
+        (&two, "/transparency/receipts/bundle".to_owned(), 1),
+        (&auditor, format!("/audit/export?format=receipts&path={MAIN}"), 300),
+    ] {
+        let bundle = client.get(&address).await.is(200).text();
+        let proofs: Vec<Proof> = lectern::audit::read_proofs(bundle.as_bytes()).map(Result::unwrap).collect();
+        assert!(proofs.len() as u64 >= least, "{address}: {}", proofs.len());
+        let theirs = portal.rooms.log.list(&Filter::default(), 10_000).await.unwrap().entries;
+        for proof in &proofs {
+            let entry = theirs.iter().find(|entry| entry.index == proof.index).unwrap();
+            proof.verify(&entry.leaf, &vkey).unwrap();
+            // Why somebody was refused is not for them to know; that they were is in their receipts.
+            assert_eq!(proof.extra.is_none(), entry.kind == Kind::AccessDenied && !address.starts_with("/audit"), "{address}");
+        }
+        std::fs::write(&file, &bundle).unwrap();
+        let verified = run(&["audit", "verify", file.to_str().unwrap(), "--key", &vkey.to_string()]);
+        assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+        let broken = bundle.replacen("index 1", "index 2", 1);
+        if broken != bundle {
+            std::fs::write(&file, broken).unwrap();
+            let verified = run(&["audit", "verify", file.to_str().unwrap(), "--key", &vkey.to_string()]);
+            assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+        }
+    }
+    let denied = portal.entries(Filter { kind: Some(Kind::AccessDenied), ..Filter::default() }).await;
+    let mine =
+        |entry: &&lectern::audit::Entry| entry.place.as_ref().and_then(|p| p.path.as_ref()).is_some_and(|p| p.text == "never/there.c");
+    let mine = denied.iter().find(mine).unwrap();
+    let single = one.get(&format!("/transparency/receipt/{}", mine.index)).await.is(200).text();
+    assert_eq!(single.parse::<Proof>().unwrap().extra, None);
+    // Whose they are is not for the address to say.
+    let asked = one.get_json(&format!("/transparency/receipts?person={0}&agency={0}", "two")).await.is(200).json();
+    assert_eq!(asked["count"], count);
+    one.get("/transparency/receipts?from=yesterday").await.is(400);
+    one.get("/transparency").await.is(200);
+    portal.stranger().get("/transparency/receipts/bundle").await.is(303);
 }
 
 async fn readers_do_not_see_the_log_and_administrators_not_the_readers(backend: Backend) {

@@ -76,9 +76,14 @@ fn a_demonstration_from_beginning_to_end() {
     let bearer = data.join("keys/verifier.token");
     let verified = run(&["audit", "verify", &portal, "--key", &key, "--token-file", bearer.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
-    let verified = run(&["audit", "verify", &portal, "--key", &key]);
+    // With the witnesses' token only its hashes, and without any nothing.
+    let witness = data.join("keys/witness.token");
+    let verified = run(&["audit", "verify", &portal, "--key", &key, "--token-file", witness.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     assert!(said(&verified).contains("were refused, so only their hashes were verified"), "{}", said(&verified));
+    let verified = run(&["audit", "verify", &portal, "--key", &key]);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+    assert!(said(&verified).contains("the portal wants a token (--token)"), "{}", said(&verified));
     program.kill();
 
     // A second run takes up what is there.

@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 
 use super::audit::filter::Wanted;
 use super::audit::{Parameters, agencies, checkpoint_view, products, wanted};
+use super::receipts;
 use crate::accounts::done_by;
-use crate::audit::{AuditError, Entry, Filter, Kind, Log, Outcome, csv_header, csv_line, jsonl_line};
+use crate::audit::{AuditError, Entry, Filter, Kind, Log, Outcome, Refusals, csv_header, csv_line, jsonl_line};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::{Auditing, SignedIn};
@@ -27,17 +28,19 @@ const WAITING: usize = 2;
 enum Format {
     JsonLines,
     Csv,
+    Receipts,
     /// Explained here, and made by the command line: it is a directory, and the proof of all entries.
     Tiles,
 }
 
 impl Format {
-    const ALL: [Self; 3] = [Self::JsonLines, Self::Csv, Self::Tiles];
+    const ALL: [Self; 4] = [Self::JsonLines, Self::Csv, Self::Receipts, Self::Tiles];
 
     fn name(self) -> &'static str {
         match self {
             Self::JsonLines => "jsonl",
             Self::Csv => "csv",
+            Self::Receipts => "receipts",
             Self::Tiles => "tiles",
         }
     }
@@ -46,6 +49,9 @@ impl Format {
         let (title, says) = match self {
             Self::JsonLines => ("JSON Lines", "One object a line, newest first, for programs."),
             Self::Csv => ("CSV", "One row an entry, newest first, for spreadsheets."),
+            Self::Receipts => {
+                ("Receipts", "Each entry with its proof, newest first, for a person or an agency to keep. No names or addresses.")
+            }
             Self::Tiles => ("Proof of the whole log", "Checkpoint, tiles and entries, for verifiers. Shows the command that makes it."),
         };
         ExportFormat { value: self.name().to_owned(), title: title.to_owned(), says: says.to_owned() }
@@ -57,7 +63,7 @@ pub(super) async fn export(who: Auditing, State(portal): State<AppState>, Query(
     let wanted = wanted(&portal, parameters).await?;
     let Some(format) = format else { return page(&who, &portal, wanted, None).await };
     let Some(format) = Format::ALL.into_iter().find(|known| known.name() == format) else {
-        let problem = "There is no such form of export. There are jsonl, csv and tiles.".to_owned();
+        let problem = "There is no such form of export. There are jsonl, csv, receipts and tiles.".to_owned();
         return page(&who, &portal, wanted, Some(problem)).await;
     };
     let chosen = match wanted.read() {
@@ -73,7 +79,11 @@ pub(super) async fn export(who: Auditing, State(portal): State<AppState>, Query(
     let receipt = portal.log.append(chosen.describe(draft, &wanted), &who.visit.context).await?;
     // Everything before the entry that says so, and not what is still to come while this is sent.
     let before = Some(chosen.filter.before.map_or(receipt.index, |before| before.min(receipt.index)));
-    Ok(file(format, portal.log.clone(), Filter { before, ..chosen.filter }))
+    let filter = Filter { before, ..chosen.filter };
+    match format {
+        Format::Receipts => receipts::file(&portal.log, filter, Refusals::Whole).await,
+        _ => Ok(file(format, portal.log.clone(), filter)),
+    }
 }
 
 async fn page(who: &SignedIn, portal: &AppState, wanted: Wanted, problem: Option<String>) -> Result<Response, WebError> {

@@ -8,12 +8,13 @@ mod history_search;
 mod operators;
 mod place;
 mod reading;
+mod receipts;
 mod search;
 mod shelves;
 mod transparency;
 
 use super::error::WebError;
-use super::guard::{Anyone, Auditing, Public, Reader, SignedIn, Verifying};
+use super::guard::{Anyone, Auditing, Public, Reader, SignedIn, Verifying, Witnessing};
 use super::routes::Routes;
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -24,11 +25,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<Public, _, _>("/metrics", operators::metrics)
         .get::<Anyone, _, _>("/sign-in", everyone::sign_in_form)
         .post::<Anyone, _, _>("/sign-in", everyone::sign_in)
-        .get::<Public, _, _>("/transparency/checkpoint", transparency::checkpoint)
         .get::<Public, _, _>("/transparency/key", transparency::key)
-        .get::<Public, _, _>("/transparency/tile/{*tile}", transparency::tile)
+        .get::<SignedIn, _, _>("/transparency", transparency::overview)
+        .get::<Witnessing, _, _>("/transparency/checkpoint", transparency::checkpoint)
+        .get::<Witnessing, _, _>("/transparency/handovers", transparency::handovers)
+        .get::<Witnessing, _, _>("/transparency/tile/{*tile}", transparency::tile)
         .get::<Verifying, _, _>("/transparency/tile/entries/{*bundle}", transparency::entries)
         .get::<SignedIn, _, _>("/transparency/receipt/{index}", transparency::receipt)
+        .get::<SignedIn, _, _>("/transparency/receipts", receipts::list)
+        .get::<SignedIn, _, _>("/transparency/receipts/bundle", receipts::bundle)
         .get::<SignedIn, _, _>("/", desk::desk)
         .post::<SignedIn, _, _>("/sign-out", everyone::sign_out)
         .get::<SignedIn, _, _>("/account", everyone::account)

@@ -91,6 +91,13 @@ pub struct LogRow {
     pub refused: bool,
 }
 
+impl LogRow {
+    /// Where its receipt is.
+    pub fn receipt(&self) -> String {
+        super::links::receipt(self.index)
+    }
+}
+
 /// `/audit/entries/{index}`.
 #[derive(Debug, Template)]
 #[template(path = "audit/entry.html")]

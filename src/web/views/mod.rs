@@ -20,6 +20,7 @@ pub mod products;
 pub mod reading;
 pub mod search;
 pub mod shell;
+pub mod transparency;
 
 pub use assets::{asset, static_file};
 

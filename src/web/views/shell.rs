@@ -54,7 +54,12 @@ impl Role {
     /// The navigation of this role: place, address, words.
     pub fn nav(self) -> &'static [(Place, &'static str, &'static str)] {
         match self {
-            Self::Reviewer => &[(Place::Desk, "/", "Desk"), (Place::Products, "/p", "Products"), (Place::Search, "/search", "Search")],
+            Self::Reviewer => &[
+                (Place::Desk, "/", "Desk"),
+                (Place::Products, "/p", "Products"),
+                (Place::Search, "/search", "Search"),
+                (Place::Receipts, "/transparency/receipts", "Receipts"),
+            ],
             Self::Auditor => &[(Place::Desk, "/", "Desk"), (Place::Log, "/audit", "Log"), (Place::Exports, "/audit/export", "Exports")],
             Self::Administrator => &[
                 (Place::Desk, "/", "Desk"),
@@ -82,6 +87,7 @@ pub enum Place {
     Desk,
     Products,
     Search,
+    Receipts,
     Log,
     Exports,
     Grants,

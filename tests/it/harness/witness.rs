@@ -83,7 +83,7 @@ impl Witness {
             wrong.push(format!("the log is not open: {:?}", rooms.log.health()));
         }
         let own = Own { log: rooms.log.clone(), runtime: tokio::runtime::Handle::current() };
-        let trust = Trust { key: rooms.log.public_key().clone(), kept: Vec::new(), receipts: Vec::new() };
+        let trust = Trust { keys: rooms.log.public_key().clone().into(), policy: None, kept: Vec::new(), receipts: Vec::new() };
         let size = rooms.log.size().await.unwrap();
         match tokio::task::spawn_blocking(move || fsck(&own, &trust, &mut |_, _| {})).await.unwrap() {
             Ok(report) if report.size >= size && report.entries == report.size => {}

@@ -33,6 +33,8 @@ pub enum NoteError {
     Unsigned(String),
     #[error("the checkpoint is of the log {found:?}, not of {expected:?}")]
     OtherLog { found: String, expected: String },
+    #[error("the key of {name} that has signed this was handed over before the log had {size} entries")]
+    Retired { name: String, size: u64 },
 }
 
 /// A public key with its name, as `vkey` text: `<name>+<key id, 8 hex>+<base64 of type and key>`.
@@ -376,13 +378,13 @@ impl Checkpoint {
 }
 
 /// A number in decimal without sign, spaces or leading zeros.
-pub(super) fn decimal(text: &str) -> Option<u64> {
+pub(crate) fn decimal(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
 }
 
 /// Standard base64 with padding. The decoder would also take several padded texts in a row; one value has one spelling here.
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
     (BASE64.encode_len(bytes.len()) == text.len() && !text.trim_end_matches('=').contains('=')).then_some(bytes)
 }

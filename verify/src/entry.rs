@@ -1,0 +1,247 @@
+//! What an entry must look like (`docs/entry.md`): canonical JSON (RFC 8785) of a known form. This is written apart from the
+//! code that writes entries, so that each is held against the other.
+
+use data_encoding::HEXLOWER;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// What is wrong with the bytes of an entry or of a personal part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    #[error("the entry is not JSON of the form that this version knows: {0}")]
+    Form(String),
+    #[error("the entry is not in canonical form (RFC 8785)")]
+    NotCanonical,
+    #[error("the entry says {0}")]
+    Says(&'static str),
+    #[error("the personal part does not fit the commitment in its entry")]
+    OtherPersonal,
+}
+
+/// What the verifier needs of an entry that is in its form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The commitment to the personal part.
+    pub details: Option<String>,
+}
+
+const TEXT: bool = true;
+const OPTIONAL: bool = false;
+const ACTOR: [(&str, bool); 4] = [("account", TEXT), ("agency", OPTIONAL), ("role", TEXT), ("session", OPTIONAL)];
+const PLACE: [(&str, bool); 6] =
+    [("product", TEXT), ("version", OPTIONAL), ("commit", OPTIONAL), ("path", OPTIONAL), ("path_hex", OPTIONAL), ("blob", OPTIONAL)];
+const BASIS: [(&str, bool); 2] = [("entitlement", TEXT), ("agreement", TEXT)];
+const PERSONAL: [(&str, bool); 7] = [
+    ("name", OPTIONAL),
+    ("email", OPTIONAL),
+    ("address", OPTIONAL),
+    ("user_agent", OPTIONAL),
+    ("query", OPTIONAL),
+    ("agency_name", OPTIONAL),
+    ("salt", TEXT),
+];
+const OUTCOMES: [&str; 4] = ["permitted", "denied", "failed", "done"];
+
+/// Checks that these bytes are an entry. Kinds and facts that a newer version added pass.
+///
+/// # Errors
+/// When they are not JSON of the form, or spell it in another way than the canonical one.
+pub fn check(bytes: &[u8]) -> Result<Checked, EntryError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|e| EntryError::Form(e.to_string()))?;
+    // Written again it must be the same bytes, so that it holds nothing twice and nothing spelt otherwise.
+    if canonical(&value).as_bytes() != bytes {
+        return Err(EntryError::NotCanonical);
+    }
+    let Value::Object(fields) = value else { return Err(EntryError::Form("it is no object".to_owned())) };
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    for (name, value) in &fields {
+        match (name.as_str(), value) {
+            ("v", Value::Number(_))
+            | ("at" | "kind" | "request" | "outcome" | "salt" | "details", Value::String(_))
+            | ("facts", Value::Object(_)) => {}
+            ("actor", Value::Object(object)) => texts(object, &ACTOR, "actor", &[])?,
+            ("place", Value::Object(object)) => texts(object, &PLACE, "place", &["lines"])?,
+            ("basis", Value::Object(object)) => texts(object, &BASIS, "basis", &[])?,
+            _ => return Err(EntryError::Form(format!("the field {name:?} is unknown or of another type"))),
+        }
+    }
+    if fields.get("v").and_then(Value::as_u64) != Some(1) {
+        return Err(EntryError::Says("that it is of a version other than 1"));
+    }
+    if !text("at").is_some_and(is_time) {
+        return Err(EntryError::Says("no time in UTC with six digits of a second"));
+    }
+    if !text("kind").is_some_and(is_kind) {
+        return Err(EntryError::Says("no kind"));
+    }
+    if !text("outcome").is_some_and(|o| OUTCOMES.contains(&o)) {
+        return Err(EntryError::Says("no outcome"));
+    }
+    if text("request").is_none() {
+        return Err(EntryError::Says("no request"));
+    }
+    if !text("salt").is_some_and(|s| is_hex(s, 16)) {
+        return Err(EntryError::Says("no salt of 16 bytes"));
+    }
+    if text("details").is_some_and(|d| !is_hex(d, 32)) {
+        return Err(EntryError::Says("no SHA-256 as its commitment"));
+    }
+    if fields.get("facts").and_then(Value::as_object).is_some_and(Map::is_empty) {
+        return Err(EntryError::Says("no facts where it could leave them out"));
+    }
+    if let Some(lines) = fields.get("place").and_then(|p| p.get("lines"))
+        && !matches!(lines.as_array().map(Vec::as_slice), Some([a, b]) if a.is_u64() && b.is_u64())
+    {
+        return Err(EntryError::Says("no first and last line"));
+    }
+    Ok(Checked { details: text("details").map(str::to_owned) })
+}
+
+/// Checks a personal part, as it was given, against the commitment in its entry.
+///
+/// # Errors
+/// When it is another one, or not of the form.
+pub fn check_personal(entry: &Checked, beside: &str) -> Result<(), EntryError> {
+    let value: Value = serde_json::from_str(beside).map_err(|e| EntryError::Form(e.to_string()))?;
+    // Whoever handed it on may have spelt it anew; the commitment is over the canonical form.
+    let text = canonical(&value);
+    if entry.details.as_deref() != Some(commitment(&text).as_str()) {
+        return Err(EntryError::OtherPersonal);
+    }
+    match value {
+        Value::Object(object) => texts(&object, &PERSONAL, "personal part", &[]),
+        _ => Err(EntryError::Form("the personal part is no object".to_owned())),
+    }
+}
+
+/// The canonical form (RFC 8785) of what has string keys and finite numbers.
+///
+/// # Panics
+/// When it has other keys or numbers, which no JSON has.
+#[must_use]
+pub fn canonical(value: &impl serde::Serialize) -> String {
+    serde_json_canonicalizer::to_string(value).expect("these values have string keys and finite numbers, so they have a canonical form")
+}
+
+/// The commitment to a personal part in canonical form.
+#[must_use]
+pub fn commitment(beside: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(beside))
+}
+
+/// That an object holds these texts, and nothing else but the fields that are checked elsewhere.
+fn texts(object: &Map<String, Value>, fields: &[(&str, bool)], what: &str, elsewhere: &[&str]) -> Result<(), EntryError> {
+    for (name, value) in object {
+        let known = fields.iter().any(|(field, _)| field == name) && value.is_string();
+        if !known && !elsewhere.contains(&name.as_str()) {
+            return Err(EntryError::Form(format!("the field {name:?} of the {what} is unknown or of another type")));
+        }
+    }
+    match fields.iter().find(|(field, needed)| *needed && !object.contains_key(*field)) {
+        Some((field, _)) => Err(EntryError::Form(format!("the {what} has no {field:?}"))),
+        None => Ok(()),
+    }
+}
+
+fn is_hex(text: &str, bytes: usize) -> bool {
+    text.len() == 2 * bytes && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Words in lower case with dots between them.
+fn is_kind(text: &str) -> bool {
+    text.len() <= 100
+        && text.split('.').count() >= 2
+        && text.split('.').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+}
+
+/// `2026-11-21T20:00:10.316710Z`, a day that there is.
+fn is_time(text: &str) -> bool {
+    let shape = "dddd-dd-ddTdd:dd:dd.ddddddZ";
+    let fits =
+        text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(|(b, s)| if s == b'd' { b.is_ascii_digit() } else { b == s });
+    let number = |from: usize, to: usize| text.get(from..to).and_then(|t| t.parse::<u32>().ok()).unwrap_or(u32::MAX);
+    if !fits {
+        return false;
+    }
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day) && number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ENTRY: &str = concat!(
+        r#"{"actor":{"account":"acc_3","agency":"agy_1","role":"reviewer","session":"5f3a"},"at":"2027-01-02T03:04:05.000006Z","#,
+        r#""basis":{"agreement":"agr_1","entitlement":"ent_1"},"facts":{"a":{"x":"é\n","y":null},"bytes":3,"z":1},"#,
+        r#""kind":"source.file.opened","outcome":"permitted","place":{"blob":"b3","commit":"c0ffee","lines":[1,20],"path":"caf","#,
+        r#""path_hex":"636166e9","product":"kernel","version":"v2.1"},"request":"req_1","salt":"00112233445566778899aabbccddeeff","v":1}"#
+    );
+
+    #[test]
+    fn the_form_and_no_other() {
+        assert_eq!(check(ENTRY.as_bytes()), Ok(Checked { details: None }));
+        assert!(check(ENTRY.replace("source.file.opened", "source.file.dreamt").as_bytes()).is_ok(), "a newer version's kind");
+        for (from, to, says) in [
+            (r#""v":1"#, r#""v": 1"#, "canonical"),
+            (r#""v":1"#, r#""v":1,"v":1"#, "canonical"),
+            (r#""v":1"#, r#""v":1.0"#, "canonical"),
+            ("kernel", "k\\u0065rnel", "canonical"),
+            (r#""v":1"#, r#""v":1,"z":1"#, r#"the field "z" is unknown"#),
+            (r#""v":1"#, r#""v":"1""#, r#"the field "v" is unknown or of another type"#),
+            (r#""v":1"#, r#""v":2"#, "of a version other than 1"),
+            (r#","v":1"#, "", "of a version other than 1"),
+            (r#""product":"kernel","#, "", r#"the place has no "product""#),
+            (r#""product":"kernel","#, r#""product":1,"#, r#"the field "product" of the place"#),
+            (r#""product":"#, r#""pro":"","product":"#, r#"the field "pro" of the place"#),
+            ("[1,20]", "[1]", "no first and last line"),
+            ("[1,20]", "[1,-20]", "no first and last line"),
+            (r#""facts":{"a":{"x":"é\n","y":null},"bytes":3,"z":1}"#, r#""facts":{}"#, "no facts"),
+            ("permitted", "perhaps", "no outcome"),
+            ("source.file.opened", "Source", "no kind"),
+            ("000006Z", "00000Z", "no time in UTC"),
+            ("-01-02T", "-02-29T", "no time in UTC"),
+            ("-01-02T", "-00-02T", "no time in UTC"),
+            ("T03:", "T24:", "no time in UTC"),
+            (r#""salt":"00"#, r#""salt":"0g"#, "no salt"),
+            (r#""facts""#, r#""details":"0","facts""#, "no SHA-256"),
+            (r#""request":"req_1","#, "", "no request"),
+        ] {
+            let changed = ENTRY.replacen(from, to, 1);
+            assert_ne!(changed, ENTRY, "{from}");
+            let error = check(changed.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(says), "{to}: {error}");
+        }
+        assert!(check(ENTRY.replacen("2027-01-02", "2028-02-29", 1).as_bytes()).is_ok(), "a leap year");
+    }
+
+    #[test]
+    fn a_personal_part_fits_its_commitment_however_it_is_spelt() {
+        let beside = r#"{"email":"ada@agency.example","name":"Ada","salt":"aa"}"#;
+        let entry = Checked { details: Some(commitment(beside)) };
+        assert_eq!(check_personal(&entry, beside), Ok(()));
+        assert_eq!(check_personal(&entry, &beside.replace("\":", "\" : ")), Ok(()));
+        assert_eq!(check_personal(&entry, &beside.replace("Ada", "Eva")), Err(EntryError::OtherPersonal));
+        assert_eq!(check_personal(&Checked { details: None }, beside), Err(EntryError::OtherPersonal));
+        let odd = r#"{"salt":"aa","shoe_size":"44"}"#;
+        let error = check_personal(&Checked { details: Some(commitment(odd)) }, odd).unwrap_err().to_string();
+        assert!(error.contains("shoe_size"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_from_outside_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[\\[\\]{}:,\"0-9a-z]{0,80}") {
+            prop_assert!(check(&bytes).is_err());
+            prop_assert!(check(text.as_bytes()).is_err());
+        }
+    }
+}
