@@ -27,6 +27,8 @@ pub struct Config {
     /// How many proxies in front may be believed about the client's address in `X-Forwarded-For`.
     pub trusted_proxies: usize,
     pub database: String,
+    /// Whether a PostgreSQL that may lose commits with the power will do. Only for databases that hold nothing of value.
+    pub allow_unsafe_database: bool,
     pub log: LogConfig,
     pub password: PasswordConfig,
     pub session: SessionConfig,
@@ -108,6 +110,7 @@ struct File {
 #[serde(deny_unknown_fields, default)]
 struct FileDatabase {
     url: Option<String>,
+    allow_unsafe: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -231,6 +234,7 @@ impl Config {
                 page_lines: size(within("reading.page_lines", file.reading.page_lines.map(|n| n as u64), 5_000, 100, 50_000)?),
             },
             search: check_search(&file.search)?,
+            allow_unsafe_database: file.database.allow_unsafe.unwrap_or(false),
             listen,
             database,
             data,

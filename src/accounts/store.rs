@@ -75,41 +75,45 @@ impl SessionStore for Sessions {
         let now = self.clock.now();
         let columns = columns(record)?;
         let lifetime = if columns.account.is_some() { self.limits.absolute } else { ANONYMOUS };
-        sqlx::query(
-            "INSERT INTO sessions (hash, account_id, data, created_at, seen_at, expires_at, confirmed_at, address, revoked)
+        self.database
+            .execute(
+                sqlx::query(
+                    "INSERT INTO sessions (hash, account_id, data, created_at, seen_at, expires_at, confirmed_at, address, revoked)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
-        )
-        .bind(hash_of(record.id).0)
-        .bind(columns.account)
-        .bind(columns.data)
-        .bind(now.micros())
-        .bind(now.micros())
-        .bind(now.plus(lifetime).micros())
-        .bind(columns.confirmed_at)
-        .bind(columns.address)
-        .execute(self.database.pool())
-        .await
-        .map_err(backend)?;
+                )
+                .bind(hash_of(record.id).0)
+                .bind(columns.account)
+                .bind(columns.data)
+                .bind(now.micros())
+                .bind(now.micros())
+                .bind(now.plus(lifetime).micros())
+                .bind(columns.confirmed_at)
+                .bind(columns.address),
+            )
+            .await
+            .map_err(backend)?;
         Ok(())
     }
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
         let columns = columns(record)?;
         // Signing in begins the absolute limit.
-        sqlx::query(
-            "UPDATE sessions SET data = $2, confirmed_at = $4, address = $5,
+        self.database
+            .execute(
+                sqlx::query(
+                    "UPDATE sessions SET data = $2, confirmed_at = $4, address = $5,
                  expires_at = CASE WHEN account_id IS NULL AND $3 IS NOT NULL THEN $6 ELSE expires_at END, account_id = $3
              WHERE hash = $1 AND revoked = 0",
-        )
-        .bind(hash_of(record.id).0)
-        .bind(columns.data)
-        .bind(columns.account)
-        .bind(columns.confirmed_at)
-        .bind(columns.address)
-        .bind(self.clock.now().plus(self.limits.absolute).micros())
-        .execute(self.database.pool())
-        .await
-        .map_err(backend)?;
+                )
+                .bind(hash_of(record.id).0)
+                .bind(columns.data)
+                .bind(columns.account)
+                .bind(columns.confirmed_at)
+                .bind(columns.address)
+                .bind(self.clock.now().plus(self.limits.absolute).micros()),
+            )
+            .await
+            .map_err(backend)?;
         Ok(())
     }
 
@@ -128,10 +132,11 @@ impl SessionStore for Sessions {
         let Some(row) = row else { return Ok(None) };
         let seen: i64 = row.try_get("seen_at").map_err(backend)?;
         if now.since(Timestamp::from_micros(seen)) >= TOUCH_EVERY {
-            let touched = sqlx::query("UPDATE sessions SET seen_at = $2 WHERE hash = $1 AND revoked = 0")
-                .bind(hash_of(*id).0)
-                .bind(now.micros())
-                .execute(self.database.pool())
+            let touched = self
+                .database
+                .execute(
+                    sqlx::query("UPDATE sessions SET seen_at = $2 WHERE hash = $1 AND revoked = 0").bind(hash_of(*id).0).bind(now.micros()),
+                )
                 .await;
             // A full disk must not end a session: it then counts as idle since the last time that could be written down.
             if let Err(cause) = touched {
@@ -145,9 +150,8 @@ impl SessionStore for Sessions {
     }
 
     async fn delete(&self, id: &Id) -> session_store::Result<()> {
-        sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE hash = $1")
-            .bind(hash_of(*id).0)
-            .execute(self.database.pool())
+        self.database
+            .execute(sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE hash = $1").bind(hash_of(*id).0))
             .await
             .map_err(backend)?;
         Ok(())
@@ -205,10 +209,7 @@ impl Sessions {
     }
 
     pub(super) async fn revoke(&self, hash: &SessionHash) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE hash = $1")
-            .bind(hash.as_str())
-            .execute(self.database.pool())
-            .await?;
+        self.database.execute(sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE hash = $1").bind(hash.as_str())).await?;
         Ok(())
     }
 
@@ -219,11 +220,12 @@ impl Sessions {
 
     /// Drops sessions that have ended, and forgets failed attempts after a quarter of a year.
     pub(super) async fn sweep(&self) -> Result<u64, DatabaseError> {
-        let done =
-            sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(self.clock.now().micros()).execute(self.database.pool()).await?;
-        sqlx::query("DELETE FROM sign_in_attempts WHERE last_at < $1")
-            .bind(self.clock.now().minus(Duration::from_secs(90 * 86_400)).micros())
-            .execute(self.database.pool())
+        let done = self.database.execute(sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(self.clock.now().micros())).await?;
+        self.database
+            .execute(
+                sqlx::query("DELETE FROM sign_in_attempts WHERE last_at < $1")
+                    .bind(self.clock.now().minus(Duration::from_secs(90 * 86_400)).micros()),
+            )
             .await?;
         Ok(done.rows_affected())
     }
@@ -297,11 +299,13 @@ pub(super) async fn insert(tx: &mut Tx, account: &Account, password: String, by:
 
 /// Replaces the hash only if it is still the one that was verified.
 pub(super) async fn rehash(database: &Database, id: &AccountId, old: &str, new: String) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2")
-        .bind(id.as_str())
-        .bind(old.to_owned())
-        .bind(new)
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2")
+                .bind(id.as_str())
+                .bind(old.to_owned())
+                .bind(new),
+        )
         .await?;
     Ok(())
 }
@@ -334,31 +338,33 @@ pub(super) async fn attempts(database: &Database, subject: &str) -> Result<Attem
 
 /// Counts one more failure and returns how many there are now.
 pub(super) async fn count_failure(database: &Database, subject: &str, now: Timestamp, forget: Duration) -> Result<i64, DatabaseError> {
-    let row = sqlx::query(
-        "INSERT INTO sign_in_attempts (subject, failures, last_at, not_before) VALUES ($1, 1, $2, 0)
+    let row = database
+        .execute_returning(
+            sqlx::query(
+                "INSERT INTO sign_in_attempts (subject, failures, last_at, not_before) VALUES ($1, 1, $2, 0)
          ON CONFLICT (subject) DO UPDATE SET
              failures = CASE WHEN sign_in_attempts.last_at < $3 THEN 1 ELSE sign_in_attempts.failures + 1 END,
              last_at = $2
          RETURNING failures",
-    )
-    .bind(subject.to_owned())
-    .bind(now.micros())
-    .bind(now.minus(forget).micros())
-    .fetch_one(database.pool())
-    .await?;
+            )
+            .bind(subject.to_owned())
+            .bind(now.micros())
+            .bind(now.minus(forget).micros()),
+        )
+        .await?;
     Ok(row.try_get("failures")?)
 }
 
 pub(super) async fn hold_back(database: &Database, subject: &str, until: Timestamp) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE sign_in_attempts SET not_before = $2 WHERE subject = $1")
-        .bind(subject.to_owned())
-        .bind(until.micros())
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("UPDATE sign_in_attempts SET not_before = $2 WHERE subject = $1").bind(subject.to_owned()).bind(until.micros()),
+        )
         .await?;
     Ok(())
 }
 
 pub(super) async fn forget_failures(database: &Database, subject: &str) -> Result<(), DatabaseError> {
-    sqlx::query("DELETE FROM sign_in_attempts WHERE subject = $1").bind(subject.to_owned()).execute(database.pool()).await?;
+    database.execute(sqlx::query("DELETE FROM sign_in_attempts WHERE subject = $1").bind(subject.to_owned())).await?;
     Ok(())
 }

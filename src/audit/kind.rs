@@ -72,6 +72,7 @@ kinds! {
     AuditViewed "audit.viewed" "audit trail viewed"
     AuditExported "audit.exported" "audit trail exported"
     AuditDetailsErased "audit.details_erased" "personal details erased"
+    BackupTaken "backup.taken" "backup taken"
     ConfigurationChanged "configuration.changed" "configuration changed"
 }
 

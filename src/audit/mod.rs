@@ -5,7 +5,8 @@
 //! - A checkpoint is signed only over committed entries, and only when it extends every one this process signed before.
 //! - What is stored is not taken on trust: on start the tree is recomputed and held against the checkpoint kept outside the
 //!   database; a group of entries is appended only to a head that extends the last one seen.
-//! - When the log cannot be written, everyone who waits for it gets [`LogUnavailable`] within the deadline.
+//! - When the log cannot be written, everyone who waits for it gets [`LogUnavailable`] within the deadline. After a failure of
+//!   storage nothing is written or signed any more until a restart has verified everything.
 //!
 //! Several processes may append to one database: the head's lock orders them.
 //!
@@ -17,6 +18,7 @@ mod durable_file;
 mod entry;
 pub mod event;
 mod export;
+mod health;
 mod keys;
 mod kind;
 mod opening;
@@ -24,6 +26,7 @@ mod query;
 mod receipt;
 mod receipts;
 mod sequencer;
+mod snapshot;
 mod store;
 
 use std::io;
@@ -44,13 +47,15 @@ pub use self::entry::Entry;
 use self::event::Sealed;
 pub use self::event::{Actor, Basis, Context, Draft, DraftError, Kind, Outcome, PathText, Personal, Place, Shown};
 pub use self::export::{Format, ROW_NAMES, csv_field, csv_header, csv_line, export, jsonl_line};
+pub use self::health::{Alarm, Health};
 pub use self::keys::{LogKey, read_public};
 use self::merkle::Frontier;
 pub use self::query::{Filter, Page};
 pub use self::receipt::Receipt;
 pub use self::receipts::{ReceiptBundle, Refusals};
 use self::sequencer::{Job, Message};
-use crate::clock::{SharedClock, Timestamp};
+pub use self::snapshot::{Rebuild, Stand, stand, verify_loaded};
+use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{Entropy, RequestId};
 
@@ -105,23 +110,6 @@ impl Settings {
     pub fn new(checkpoint_file: PathBuf) -> Self {
         Self { deadline: Duration::from_secs(2), queue: 4096, group: 256, checkpoint_file }
     }
-}
-
-/// Whether entries can be appended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
-    Open,
-    /// A write failed; it is tried again, and the log opens by itself when it works and nothing was lost.
-    Suspended {
-        since: Timestamp,
-        why: String,
-    },
-    /// What is stored contradicts what was signed or seen. Only people can mend this.
-    Broken {
-        since: Timestamp,
-        why: String,
-    },
-    Closed,
 }
 
 /// Something that is recorded when it happens.
@@ -196,7 +184,7 @@ impl Log {
         store::create_head(&database).await?;
         let file = &settings.checkpoint_file;
         let signed = opening::read_checkpoint(file, key.keys())?;
-        let frontier = opening::verify_all(&database, signed.as_ref()).await?;
+        let frontier = opening::verify_all(&mut *store::reader(&database).await?, signed.as_ref()).await?;
         let size = frontier.size();
         if signed.is_none() {
             if size > 0 {
@@ -289,6 +277,7 @@ impl Log {
     /// Whether entries can be appended.
     #[must_use]
     pub fn health(&self) -> Health {
+        self.shared.notice_fault();
         let health = self.shared.health.read().unwrap_or_else(PoisonError::into_inner).clone();
         // Without the task that appends nothing is, whatever it said last.
         if health == Health::Open && self.queue.is_closed() { Health::Closed } else { health }
@@ -329,9 +318,12 @@ impl Shared {
     }
 
     fn writable(&self) -> Result<(), LogUnavailable> {
+        self.notice_fault();
         match &*self.health.read().unwrap_or_else(PoisonError::into_inner) {
             Health::Open => Ok(()),
-            Health::Suspended { why, .. } | Health::Broken { why, .. } => Err(LogUnavailable::Suspended(why.clone())),
+            Health::Suspended { why, .. } | Health::Poisoned { why, .. } | Health::Broken { why, .. } => {
+                Err(LogUnavailable::Suspended(why.clone()))
+            }
             Health::Closed => Err(LogUnavailable::Closed),
         }
     }
@@ -354,6 +346,8 @@ impl std::fmt::Debug for Log {
     }
 }
 
+#[cfg(test)]
+mod failing_tests;
 #[cfg(test)]
 mod outside_tests;
 #[cfg(test)]

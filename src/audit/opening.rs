@@ -12,7 +12,6 @@ use super::keys::file_error;
 use super::merkle::{self, Frontier, Hash};
 use super::store::{self, Head, TreeNode};
 use super::tiles::nodes_at;
-use crate::database::Database;
 
 /// Entries read at a time.
 const PAGE: u64 = 1024;
@@ -23,9 +22,9 @@ const RESTORE: &str = "Stop every portal on this log, restore the database and t
 
 /// Recomputes the whole tree from the entries and holds it against the stored hashes, the head, and the last checkpoint
 /// that was signed. Returns the tree's right edge.
-pub(super) async fn verify_all(database: &Database, signed: Option<&Checkpoint>) -> Result<Frontier, AuditError> {
+pub(super) async fn verify_all(on: &mut store::Connection, signed: Option<&Checkpoint>) -> Result<Frontier, AuditError> {
     // Others may append meanwhile, so what must not be smaller is read last.
-    let head = store::head(database).await?;
+    let head = store::head_on(on).await?;
     if let Some(signed) = signed.filter(|s| s.size > head.size) {
         return Err(refuse(format!(
             "the log has {} entries, but a checkpoint over {} was signed: its end is missing, or an older copy was put in its place",
@@ -33,20 +32,18 @@ pub(super) async fn verify_all(database: &Database, signed: Option<&Checkpoint>)
         )));
     }
     let mut frontier = Frontier::new();
-    let mut connection = store::reader(database).await?;
     while frontier.size() < head.size {
         check_signed(&frontier, signed)?;
         // A page ends where the signed checkpoint does, so that its root is met.
         let stop = signed.map_or(head.size, |s| if s.size > frontier.size() { s.size } else { head.size });
-        let nodes = replay(&mut connection, &mut frontier, stop).await?;
-        check_nodes(database, &nodes).await?;
+        let nodes = replay(on, &mut frontier, stop).await?;
+        check_nodes(on, &nodes).await?;
     }
     check_signed(&frontier, signed)?;
-    drop(connection);
     if Head::of(&frontier) != head {
         return Err(refuse(format!("the head of the log does not fit its {} entries", head.size)));
     }
-    check_nothing_more(database).await?;
+    check_nothing_more(on).await?;
     Ok(frontier)
 }
 
@@ -95,7 +92,7 @@ pub(super) fn missing_checkpoint(file: &Path, size: u64) -> AuditError {
     AuditError::Inconsistent {
         found: format!("the log has {size} entries, but the checkpoint last signed over them is not in {}", file.display()),
         remedy: "Put that file back from the backup; any checkpoint of this log that somebody kept will do (the end of a \
-                 receipt is one)"
+                 receipt is one). On a further node of a portal, copy it from a node that runs, or fetch /transparency/checkpoint there"
             .to_owned(),
     }
 }
@@ -116,12 +113,12 @@ fn check_signed(frontier: &Frontier, signed: Option<&Checkpoint>) -> Result<(), 
     }
 }
 
-async fn check_nodes(database: &Database, computed: &[(u32, u64, Hash)]) -> Result<(), AuditError> {
+async fn check_nodes(on: &mut store::Connection, computed: &[(u32, u64, Hash)]) -> Result<(), AuditError> {
     let top = computed.iter().map(|(level, ..)| *level).max().unwrap_or(0);
     for level in 1..=top {
         let of_level = || computed.iter().filter(|(l, ..)| *l == level);
         let Some((first, last)) = of_level().next().zip(of_level().next_back()) else { continue };
-        let stored = store::nodes(database, level, first.1, last.1 + 1).await?;
+        let stored = store::nodes_on(on, level, first.1, last.1 + 1).await?;
         let right = of_level().map(|(level, n, hash)| TreeNode { level: *level, n: *n, hash: hash.to_vec() });
         if !right.eq(stored) {
             let (from, to) = (first.1, last.1);
@@ -132,10 +129,10 @@ async fn check_nodes(database: &Database, computed: &[(u32, u64, Hash)]) -> Resu
 }
 
 /// That nothing is stored beyond the head.
-async fn check_nothing_more(database: &Database) -> Result<(), AuditError> {
-    let last = store::last_index(database).await?;
-    let levels = store::levels(database).await?;
-    let size = store::head(database).await?.size;
+async fn check_nothing_more(on: &mut store::Connection) -> Result<(), AuditError> {
+    let last = store::last_index(on).await?;
+    let levels = store::levels(on).await?;
+    let size = store::head_on(on).await?.size;
     if let Some(index) = last.filter(|l| *l >= size) {
         return Err(refuse(format!("there is an entry {index} in a log of {size}")));
     }

@@ -13,6 +13,7 @@ use super::handover::Keys;
 use super::merkle::{self, Frontier};
 use super::tests::{Bench, context, fill, opened};
 use super::*;
+use crate::clock::Timestamp;
 
 /// A log of 700 entries, exported, and what was kept from its youth.
 struct Exported {

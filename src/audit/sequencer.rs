@@ -1,7 +1,26 @@
 //! The one task that appends. It takes whoever waits, up to a bound, into one transaction, and answers them when it is
-//! durable. After an error nobody is answered from that transaction and it is not tried again: the log is suspended, and
-//! opens by itself only when a new connection finds what was acknowledged still there.
+//! durable. After an error nobody is answered from that transaction and it is not tried again.
+//!
+//! What follows depends on what the error proves.
+//!
+//! - **Storage failed** (SQLite's `IOERR`, `CORRUPT`, `NOTADB`; PostgreSQL's `io_error`, `data_corrupted`, `index_corrupted`): the log is
+//!   *poisoned* until the process ends. After a failed write-back the system may keep pages in memory that it holds for written; another
+//!   sync says that all is well, and whatever is read back to check comes from that memory. So nothing is appended and nothing more is
+//!   signed. The next start writes what the write-ahead log holds anew, syncs that, and verifies everything.
+//! - **A write was refused** (full disk, read-only, busy, a constraint or trigger): the log is *suspended* and opens by itself. Nothing is
+//!   half done: the head moves only when a commit succeeds, SQLite publishes a commit to other connections only after its sync, and the
+//!   frames of one that failed are written again by the next, which makes them dirty again. (A full disk that is noticed only by the sync is
+//!   reported as `IOERR`, and poisons.)
+//! - **The server was lost, before or during a commit**: *suspended*. Whether it committed is unknown, and nobody was told that it did. PostgreSQL
+//!   shows others only what it has synced, ends itself when a sync fails, and replays its own log: what a new connection finds is durable.
+//! - **It took too long**: *suspended* at once. On SQLite the write is waited for to its end, since it may still fail, and nobody else
+//!   would hear of that; on PostgreSQL the connection is given up, as above.
+//! - **What is found contradicts what was seen** (fewer entries, another root): the log is *broken*, for people to look at.
+//!
+//! Opening by itself means: a new connection locked the head, followed the entries from what this process had verified to there,
+//! found that they hash to it, and committed a write.
 
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,10 +32,10 @@ use super::merkle::Frontier;
 use super::receipt::Receipt;
 use super::store::{self, Head, Writer};
 use super::{AuditError, Health, LogUnavailable, Shared, durable_file, opening};
-use crate::database::{DatabaseError, Tx};
+use crate::database::{DatabaseError, Kind, Tx};
 
-/// How long a commit may take before the connection is given up. Those who wait have left long before.
-const COMMIT: Duration = Duration::from_secs(30);
+/// How long a commit may take before the log is suspended. Those who wait have left before, at their deadline.
+const COMMIT: Duration = Duration::from_secs(15);
 /// Pauses between attempts to open a suspended log.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -34,12 +53,18 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Result<Vec<Receipt>, LogUnavailable>>,
 }
 
-pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>) {
+/// Those who wait, and those who have asked for the log to be closed.
+struct Line {
+    queue: mpsc::Receiver<Message>,
+    closing: Vec<oneshot::Sender<()>>,
+}
+
+pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Message>) {
     let mut writer = Writer::new(&shared.database);
     let mut pause = SHORTEST_PAUSE;
-    let mut closing = Vec::new();
+    let mut line = Line { queue, closing: Vec::new() };
     let mut messages = Vec::new();
-    while queue.recv_many(&mut messages, shared.settings.group.max(1)).await > 0 {
+    while line.queue.recv_many(&mut messages, shared.settings.group.max(1)).await > 0 {
         let mut jobs = Vec::new();
         for message in messages.drain(..) {
             match message {
@@ -47,27 +72,27 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>)
                 Message::Append(job) if job.reply.is_closed() => {}
                 Message::Append(job) => jobs.push(job),
                 Message::Close(done) => {
-                    queue.close();
-                    closing.push(done);
+                    line.queue.close();
+                    line.closing.push(done);
                 }
             }
         }
         if jobs.is_empty() {
             continue;
         }
-        if shared.append_group(&mut writer, jobs).await {
+        if shared.append_group(&mut writer, jobs, &mut line).await {
             pause = SHORTEST_PAUSE;
         } else {
             writer.abandon();
-            shared.refuse_waiting(&mut queue, &mut closing);
-            shared.reopen(&mut writer, &mut queue, &mut closing, &mut pause).await;
+            shared.refuse_waiting(&mut line);
+            shared.reopen(&mut writer, &mut line, &mut pause).await;
         }
     }
     shared.set_health(Health::Closed);
     if let Err(error) = shared.write_checkpoint_file().await {
         tracing::warn!(%error, "the last checkpoint was not kept");
     }
-    for done in closing {
+    for done in line.closing {
         // Whoever closed the log need not wait for it.
         let _ = done.send(());
     }
@@ -90,14 +115,18 @@ pub(super) async fn keep_checkpoint(log: Weak<Shared>) {
 
 impl Shared {
     /// One transaction for all, and an answer to each. Whether it was committed; an error suspends the log.
-    async fn append_group(&self, writer: &mut Writer, jobs: Vec<Job>) -> bool {
+    async fn append_group(&self, writer: &mut Writer, jobs: Vec<Job>, line: &mut Line) -> bool {
         let mut entries = Vec::new();
         let mut waiting = Vec::with_capacity(jobs.len());
         for job in jobs {
             waiting.push((job.entries.len(), job.reply));
             entries.extend(job.entries);
         }
-        let outcome = timeout(COMMIT, self.commit_group(writer, &entries)).await.unwrap_or_else(|_| Err(too_slow()));
+        let outcome = match self.writable() {
+            Ok(()) => self.patiently(self.commit_group(writer, &entries), line).await,
+            // Another's commit failed since they were let in.
+            Err(refusal) => Err(refusal.into()),
+        };
         let mut receipts = match outcome {
             Ok(receipts) => receipts.into_iter(),
             Err(error) => {
@@ -116,10 +145,27 @@ impl Shared {
         true
     }
 
+    /// Waits for a write. When it takes too long, the log is suspended and the line is sent away meanwhile.
+    async fn patiently<T>(&self, work: impl Future<Output = Result<T, AuditError>>, line: &mut Line) -> Result<T, AuditError> {
+        let mut work = pin!(work);
+        if let Ok(done) = timeout(COMMIT, &mut work).await {
+            return done;
+        }
+        self.suspend(&too_slow());
+        while self.database.kind() == Kind::Sqlite {
+            self.refuse_waiting(line);
+            if let Ok(done) = timeout(LONGEST_PAUSE, &mut work).await {
+                // That it came to a good end after all is for the next attempt to find out: the log is suspended now.
+                return Err(done.err().filter(is_final).unwrap_or_else(too_slow));
+            }
+        }
+        Err(too_slow())
+    }
+
     pub(super) async fn commit_group(&self, writer: &mut Writer, entries: &[Sealed]) -> Result<Vec<Receipt>, AuditError> {
         let mut tx = writer.begin(&self.database).await?;
         let (receipts, frontier) = self.append_to(&mut tx, entries).await?;
-        store::commit(tx).await?;
+        store::commit_group(tx).await?;
         self.saw(frontier);
         self.moved.notify_one();
         Ok(receipts)
@@ -134,7 +180,7 @@ impl Shared {
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "an entry was not appended, and what it belongs to is given up");
-                if let AuditError::Inconsistent { .. } = error {
+                if is_final(&error) {
                     self.suspend(&error);
                 }
                 Err(LogUnavailable::Suspended(error.to_string()))
@@ -168,6 +214,11 @@ impl Shared {
     /// The committed tree's right edge, after making sure that it extends what this process has seen.
     pub(super) async fn committed(&self) -> Result<Frontier, AuditError> {
         let verified = self.verified();
+        self.notice_fault();
+        if let Health::Poisoned { .. } = self.health_now() {
+            // What can be read beyond this may be nowhere but in memory.
+            return Ok(verified);
+        }
         let head = store::head(&self.database).await?;
         let extended = if Head::of(&verified) == head {
             Ok(verified)
@@ -180,7 +231,7 @@ impl Shared {
                 Ok(frontier)
             }
             Err(error) => {
-                if let AuditError::Inconsistent { .. } = error {
+                if is_final(&error) {
                     self.suspend(&error);
                 }
                 Err(error)
@@ -196,58 +247,75 @@ impl Shared {
         }
     }
 
+    fn health_now(&self) -> Health {
+        self.health.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn set_health(&self, health: Health) {
         let mut now = self.health.write().unwrap_or_else(PoisonError::into_inner);
-        // A contradiction is not forgotten.
-        if !matches!(*now, Health::Broken { .. }) {
-            *now = health;
+        *now = match (&*now, health) {
+            // A contradiction is not forgotten, nor is a failure of storage; and what lasts began when it was first seen.
+            (Health::Broken { .. }, _) => return,
+            (Health::Poisoned { .. }, health) if !matches!(health, Health::Broken { .. }) => return,
+            (Health::Suspended { since, .. }, Health::Suspended { why, .. }) => Health::Suspended { since: *since, why },
+            (_, health) => health,
+        };
+    }
+
+    /// Poisons the log when storage failed under any commit of this process.
+    pub(super) fn notice_fault(&self) {
+        let known = || matches!(self.health_now(), Health::Poisoned { .. } | Health::Broken { .. });
+        if let Some(why) = self.database.fault().filter(|_| !known()) {
+            self.set_health(Health::Poisoned { since: self.clock.now(), why: why.to_owned() });
+            self.raise_alarm();
         }
     }
 
-    fn suspend(&self, error: &AuditError) {
+    pub(super) fn suspend(&self, error: &AuditError) {
         let since = self.clock.now();
         let why = error.to_string();
-        if let AuditError::Inconsistent { .. } = error {
-            tracing::error!(%error, "THE AUDIT LOG IS BROKEN: nothing is recorded and no source is shown until it is mended");
-            self.set_health(Health::Broken { since, why });
-        } else {
-            tracing::error!(%error, "the audit log cannot be written: no source is shown until it can");
-            self.set_health(Health::Suspended { since, why });
+        self.set_health(match error {
+            AuditError::Inconsistent { .. } => Health::Broken { since, why },
+            AuditError::Database(error) if error.is_storage_failure() => Health::Poisoned { since, why },
+            _ => Health::Suspended { since, why },
+        });
+        self.raise_alarm();
+    }
+
+    /// Tells the operator, in one line.
+    fn raise_alarm(&self) {
+        if let Some(alarm) = self.health_now().alarm() {
+            let since = alarm.since.map(|since| since.to_string());
+            let (why, remedy) = (alarm.why.unwrap_or_default(), alarm.remedy);
+            tracing::error!(since, why, remedy, "ALARM: {}", alarm.what);
         }
     }
 
     /// Answers those who wait that nothing was recorded.
-    fn refuse_waiting(&self, queue: &mut mpsc::Receiver<Message>, closing: &mut Vec<oneshot::Sender<()>>) {
+    fn refuse_waiting(&self, line: &mut Line) {
         let refusal = self.writable().err().unwrap_or(LogUnavailable::Closed);
-        while let Ok(message) = queue.try_recv() {
+        while let Ok(message) = line.queue.try_recv() {
             match message {
                 Message::Append(job) => {
                     // Who has left is not told.
                     let _ = job.reply.send(Err(refusal.clone()));
                 }
                 Message::Close(done) => {
-                    queue.close();
-                    closing.push(done);
+                    line.queue.close();
+                    line.closing.push(done);
                 }
             }
         }
     }
 
-    /// Waits until the log can be written again. Returns at once from a log that is broken or that nobody holds any more,
-    /// when all that is left is to refuse.
-    async fn reopen(
-        &self,
-        writer: &mut Writer,
-        queue: &mut mpsc::Receiver<Message>,
-        closing: &mut Vec<oneshot::Sender<()>>,
-        pause: &mut Duration,
-    ) {
-        while matches!(self.writable(), Err(LogUnavailable::Suspended(_))) && !queue.is_closed() {
+    /// Waits until the log can be written again. Returns at once from a log that nobody holds any more, when all that is left is to
+    /// refuse; of one that is poisoned or broken nothing else is done until then.
+    async fn reopen(&self, writer: &mut Writer, line: &mut Line, pause: &mut Duration) {
+        while matches!(self.writable(), Err(LogUnavailable::Suspended(_))) && !line.queue.is_closed() {
             sleep(*pause).await;
             *pause = (*pause * 2).min(LONGEST_PAUSE);
-            let broken = matches!(*self.health.read().unwrap_or_else(PoisonError::into_inner), Health::Broken { .. });
-            if !broken {
-                match timeout(COMMIT, self.probe(writer)).await.unwrap_or_else(|_| Err(too_slow())) {
+            if let Health::Suspended { .. } = self.health_now() {
+                match self.patiently(self.probe(writer), line).await {
                     Ok(size) => {
                         tracing::warn!(size, "the audit log can be written again, and nothing acknowledged is missing");
                         self.set_health(Health::Open);
@@ -258,13 +326,9 @@ impl Shared {
                     }
                 }
             }
-            self.refuse_waiting_unless_open(queue, closing);
-        }
-    }
-
-    fn refuse_waiting_unless_open(&self, queue: &mut mpsc::Receiver<Message>, closing: &mut Vec<oneshot::Sender<()>>) {
-        if self.writable().is_err() {
-            self.refuse_waiting(queue, closing);
+            if self.writable().is_err() {
+                self.refuse_waiting(line);
+            }
         }
     }
 
@@ -275,7 +339,7 @@ impl Shared {
         let mut tx = writer.begin(&self.database).await?;
         let head = store::lock_head(&mut tx).await?;
         let frontier = extend(&mut tx, verified, &head).await?;
-        store::commit(tx).await?;
+        store::commit_group(tx).await?;
         let size = frontier.size();
         self.saw(frontier);
         Ok(size)
@@ -298,7 +362,7 @@ impl Shared {
 }
 
 /// Follows the tree from what was verified to the head, by its entries.
-async fn extend(on: &mut store::Connection, verified: Frontier, head: &Head) -> Result<Frontier, AuditError> {
+pub(super) async fn extend(on: &mut store::Connection, verified: Frontier, head: &Head) -> Result<Frontier, AuditError> {
     let mut frontier = verified;
     if head.size < frontier.size() {
         let (is, was) = (head.size, frontier.size());
@@ -314,7 +378,16 @@ async fn extend(on: &mut store::Connection, verified: Frontier, head: &Head) -> 
     }
 }
 
+/// Whether an error is one that the log does not open by itself after.
+fn is_final(error: &AuditError) -> bool {
+    match error {
+        AuditError::Inconsistent { .. } => true,
+        AuditError::Database(error) => error.is_storage_failure(),
+        _ => false,
+    }
+}
+
 fn too_slow() -> AuditError {
-    let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in 30 seconds");
+    let late = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("the database did not answer in {} seconds", COMMIT.as_secs()));
     AuditError::Database(DatabaseError::Sql(late.into()))
 }

@@ -6,7 +6,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row, Transaction}
 
 use super::event::Sealed;
 use super::merkle::{Frontier, Hash};
-use crate::database::{Database, DatabaseError, Kind};
+use crate::database::{Database, DatabaseError, Kind, Tx};
 
 /// The row that says how large the tree is; whether it tells the truth is for others to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,17 +58,24 @@ type Result<T> = std::result::Result<T, DatabaseError>;
 /// Makes the head of an empty log, when there is none.
 pub(super) async fn create_head(database: &Database) -> Result<()> {
     let empty = Head::of(&Frontier::new());
-    sqlx::query("INSERT INTO log_head (id, size, root, frontier) VALUES (1, 0, $1, $2) ON CONFLICT (id) DO NOTHING")
-        .bind(empty.root)
-        .bind(empty.frontier)
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("INSERT INTO log_head (id, size, root, frontier) VALUES (1, 0, $1, $2) ON CONFLICT (id) DO NOTHING")
+                .bind(empty.root)
+                .bind(empty.frontier),
+        )
         .await?;
     Ok(())
 }
 
 /// The head as it is committed.
 pub(super) async fn head(database: &Database) -> Result<Head> {
-    let row = sqlx::query("SELECT size, root, frontier FROM log_head WHERE id = 1").fetch_one(database.pool()).await?;
+    head_on(&mut *reader(database).await?).await
+}
+
+/// As [`head`], as it is seen in a transaction.
+pub(super) async fn head_on(on: &mut Connection) -> Result<Head> {
+    let row = sqlx::query("SELECT size, root, frontier FROM log_head WHERE id = 1").fetch_one(on).await?;
     to_head(&row)
 }
 
@@ -128,7 +135,12 @@ pub(super) async fn move_head(tx: &mut Connection, old: u64, new: &Frontier) -> 
     if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
 }
 
-pub(super) async fn commit(tx: Transaction<'_, Any>) -> Result<()> {
+pub(super) async fn commit(tx: Tx) -> Result<()> {
+    Ok(tx.commit().await?)
+}
+
+/// As [`commit`], for a transaction of the [`Writer`].
+pub(super) async fn commit_group(tx: Transaction<'_, Any>) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
@@ -213,11 +225,16 @@ pub(super) async fn leaves(database: &Database, from: u64, to: u64) -> Result<Ve
 
 /// The nodes `from..to` of a level of `log_tree`, in order.
 pub(super) async fn nodes(database: &Database, level: u32, from: u64, to: u64) -> Result<Vec<TreeNode>> {
+    nodes_on(&mut *reader(database).await?, level, from, to).await
+}
+
+/// As [`nodes`], as they are seen in a transaction.
+pub(super) async fn nodes_on(on: &mut Connection, level: u32, from: u64, to: u64) -> Result<Vec<TreeNode>> {
     let rows = sqlx::query("SELECT level, n, hash FROM log_tree WHERE level = $1 AND n >= $2 AND n < $3 ORDER BY n")
         .bind(i64::from(level))
         .bind(signed(from))
         .bind(signed(to))
-        .fetch_all(database.pool())
+        .fetch_all(on)
         .await?;
     rows.iter()
         .map(|r| {
@@ -231,8 +248,8 @@ pub(super) async fn nodes(database: &Database, level: u32, from: u64, to: u64) -
 }
 
 /// How many nodes each level has, and the number of its last one.
-pub(super) async fn levels(database: &Database) -> Result<Vec<(u32, u64, u64)>> {
-    let rows = sqlx::query("SELECT level, COUNT(*), MAX(n) FROM log_tree GROUP BY level ORDER BY level").fetch_all(database.pool()).await?;
+pub(super) async fn levels(on: &mut Connection) -> Result<Vec<(u32, u64, u64)>> {
+    let rows = sqlx::query("SELECT level, COUNT(*), MAX(n) FROM log_tree GROUP BY level ORDER BY level").fetch_all(on).await?;
     rows.iter()
         .map(|r| {
             let level = u32::try_from(r.try_get::<i64, _>(0)?).unwrap_or(u32::MAX);
@@ -242,8 +259,8 @@ pub(super) async fn levels(database: &Database) -> Result<Vec<(u32, u64, u64)>> 
 }
 
 /// The index of the last entry there is.
-pub(super) async fn last_index(database: &Database) -> Result<Option<u64>> {
-    let row = sqlx::query("SELECT MAX(idx) FROM log_entries").fetch_one(database.pool()).await?;
+pub(super) async fn last_index(on: &mut Connection) -> Result<Option<u64>> {
+    let row = sqlx::query("SELECT MAX(idx) FROM log_entries").fetch_one(on).await?;
     Ok(row.try_get::<Option<i64>, _>(0)?.map(unsigned))
 }
 

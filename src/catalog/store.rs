@@ -148,20 +148,18 @@ pub(super) async fn note_sync(tx: &mut Tx, product: &ProductId, now: Timestamp) 
 }
 
 pub(super) async fn note_problem(database: &Database, product: &ProductId, problem: &str) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE products SET problem = $2 WHERE id = $1")
-        .bind(product.as_str())
-        .bind(problem.to_owned())
-        .execute(database.pool())
-        .await?;
+    database.execute(sqlx::query("UPDATE products SET problem = $2 WHERE id = $1").bind(product.as_str()).bind(problem.to_owned())).await?;
     Ok(())
 }
 
 pub(super) async fn set_origin(database: &Database, product: &ProductId, source: &str, branches: &str) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE products SET source = $2, branches = $3 WHERE id = $1")
-        .bind(product.as_str())
-        .bind(source.to_owned())
-        .bind(branches.to_owned())
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("UPDATE products SET source = $2, branches = $3 WHERE id = $1")
+                .bind(product.as_str())
+                .bind(source.to_owned())
+                .bind(branches.to_owned()),
+        )
         .await?;
     Ok(())
 }

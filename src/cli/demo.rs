@@ -86,6 +86,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     }
     let entropy = Entropy::system().map_err(|cause| anyhow!("the operating system gives no random bytes: {cause}"))?;
     let portal = installation::open(config, Arc::new(SystemClock), entropy).await?;
+    lock.alone(&portal.database)?;
     let demo = Demo { portal: Arc::clone(&portal), out: std::io::stdout() };
     demo.set_up(&wanted).await?;
     serve::serve(portal, listener).await?;

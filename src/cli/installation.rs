@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::access::Gate;
 use crate::accounts::Accounts;
-use crate::audit::{Log, LogKey, Settings};
+use crate::audit::{Log, LogKey, Settings, stand};
 use crate::catalog::Catalog;
 use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::database::{Database, Kind};
+use crate::database::{Database, Kind, Server};
 use crate::entitlements::Entitlements;
 use crate::highlight::Painter;
 use crate::ids::Entropy;
@@ -30,9 +30,25 @@ use crate::web::{Allowance, Portal, Tokens};
 /// Where the last signed checkpoint is kept, outside the database.
 const CHECKPOINT: &str = "checkpoint";
 
-/// Only one process at a time may hold an installation that keeps its database in its data directory.
+/// Only one process at a time may serve from a data directory, and only one from a database of SQLite, wherever that lies.
 #[must_use]
-pub struct Lock(#[expect(dead_code, reason = "held for as long as it lives")] File);
+pub struct Lock(#[expect(dead_code, reason = "held for as long as it lives")] Vec<File>);
+
+impl Lock {
+    /// That no other process kept the database from writing anew what its write-ahead log held: see [`Database::is_settled`].
+    ///
+    /// # Errors
+    /// When one did.
+    pub fn alone(&self, database: &Database) -> anyhow::Result<()> {
+        if database.is_settled() {
+            return Ok(());
+        }
+        bail!(
+            "another program has been reading the database for long, so that what was written last cannot be made durable. Wait until it has \
+             ended (a backup, an export, a shell of sqlite3), and try again"
+        )
+    }
+}
 
 /// Makes the data directory, and keeps other processes out of it.
 ///
@@ -41,21 +57,33 @@ pub struct Lock(#[expect(dead_code, reason = "held for as long as it lives")] Fi
 pub fn lock(config: &Config) -> anyhow::Result<Lock> {
     let data = &config.data;
     make_private(data)?;
-    let path = data.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("the data directory {} cannot be written", data.display()))?;
+    let in_data =
+        take(&data.join("lock"), &format!("running on {}. Stop it, or choose another data directory with --data", data.display()))?;
+    let mut held = vec![in_data];
+    // Two data directories may name one database.
+    if let Some(database) = sqlite_file(config).filter(|file| file.parent() != Some(data)) {
+        let beside = PathBuf::from(format!("{}.lock", database.display()));
+        held.push(take(&beside, &format!("using the database {}. Stop it, or name another database", database.display()))?);
+    }
+    Ok(Lock(held))
+}
+
+/// Locks a file, made when it is not there. `doing` ends the sentence about the process that has it.
+fn take(path: &Path, doing: &str) -> anyhow::Result<File> {
+    let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let file = open.with_context(|| format!("{} cannot be written", path.display()))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => {
-            bail!("another Lectern is running on {}. Stop it, or choose another data directory with --data", data.display())
-        }
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another Lectern is {doing}"),
         Err(TryLockError::Error(cause)) => Err(cause).with_context(|| format!("{} cannot be locked", path.display())),
     }
+}
+
+/// The file of a database of SQLite.
+#[must_use]
+pub fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    let rest = config.database.strip_prefix("sqlite:")?;
+    Some(PathBuf::from(rest.strip_prefix("//").unwrap_or(rest).split('?').next().unwrap_or_default()))
 }
 
 /// Makes a directory that only its owner may enter; one that is there stays as it is.
@@ -74,9 +102,12 @@ fn make_private(directory: &Path) -> anyhow::Result<()> {
 pub async fn database(config: &Config) -> anyhow::Result<Database> {
     make_private(&config.data)?;
     let shown = config.database.rsplit('@').next().unwrap_or(&config.database);
-    let database = Database::open(&config.database).await.with_context(|| format!("the database {shown} cannot be opened"))?;
-    if database.kind() == Kind::Sqlite {
-        tracing::debug!("SQLite commits durably");
+    let server = if config.allow_unsafe_database { Server::Unsafe } else { Server::Durable };
+    let database = Database::open_on(&config.database, server).await.with_context(|| format!("the database {shown} cannot be opened"))?;
+    if server == Server::Unsafe && database.kind() == Kind::Postgres {
+        tracing::warn!(
+            "database.allow_unsafe is set: a power cut may take entries away that were acknowledged. Never for a log that counts"
+        );
     }
     Ok(database)
 }
@@ -86,9 +117,43 @@ pub async fn database(config: &Config) -> anyhow::Result<Database> {
 /// # Errors
 /// When its key cannot be read or made, or what is stored does not hold.
 pub async fn log(config: &Config, database: &Database, clock: &SharedClock, entropy: &Entropy) -> anyhow::Result<Log> {
-    let key = LogKey::open_or_create(&config.keys(), &config.log.origin, entropy)?;
+    let key = key(config, database, entropy).await?;
     let settings = Settings { deadline: config.log.deadline, ..Settings::new(config.data.join(CHECKPOINT)) };
     Ok(Log::open(database.clone(), key, Arc::clone(clock), entropy.clone(), settings).await?)
+}
+
+/// The log's key, made when there is none yet and no log either.
+///
+/// # Errors
+/// When it cannot be read or made.
+pub async fn key(config: &Config, database: &Database, entropy: &Entropy) -> anyhow::Result<LogKey> {
+    refuse_new_key(config, database).await?;
+    Ok(LogKey::open_or_create(&config.keys(), &config.log.origin, entropy)?)
+}
+
+/// Where there is a log, or there was, its key is missing: a new one would begin another.
+async fn refuse_new_key(config: &Config, database: &Database) -> anyhow::Result<()> {
+    let secret = config.keys().join("log.key");
+    if secret.exists() {
+        return Ok(());
+    }
+    let size = stand(database).await?.size;
+    let checkpoint = config.data.join(CHECKPOINT);
+    if size == 0 && !checkpoint.exists() {
+        return Ok(());
+    }
+    let found = if size > 0 {
+        format!("the database holds a log of {size} entries")
+    } else {
+        format!("{} was signed over a log", checkpoint.display())
+    };
+    bail!(
+        "{found}, and its key is not in {}: a new key would begin another log. On a further node of a portal, copy the directory keys and the \
+         file checkpoint from the data directory of a node that runs into {}; otherwise put both back from a backup. If lectern restore \
+         broke off here, run it again",
+        secret.display(),
+        config.data.display()
+    )
 }
 
 /// Opens everything.

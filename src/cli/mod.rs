@@ -1,6 +1,7 @@
 //! The commands. Exit codes: 0 ok, 1 the thing checked does not hold or failed, 2 wrong usage or configuration.
 
 pub mod audit;
+mod backup;
 mod demo;
 pub mod installation;
 mod operate;
@@ -44,6 +45,10 @@ enum Command {
     /// The search index
     #[command(subcommand)]
     Index(operate::IndexCommand),
+    /// Copy everything that cannot be derived, while the portal runs; or check such a copy
+    Backup(backup::BackupArgs),
+    /// Put a backup in place, after verifying all of it
+    Restore(backup::RestoreArgs),
     /// The log: verify it from outside, export it, show its key
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -79,6 +84,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Mirror(command) => operate::mirror(command).await?,
         Command::Version(command) => operate::version(command).await?,
         Command::Index(command) => return operate::index(command).await,
+        Command::Backup(args) => backup::backup(args).await?,
+        Command::Restore(args) => backup::restore(args).await?,
         Command::Audit(command) => return operate::audit(command).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::audit::{self, AuditCommand, Installation};
 use super::{DEFAULT_DATA, installation, progress, serve as serving};
 use crate::accounts::{NewAccount, Password, Role};
-use crate::audit::{Context, Draft, Health, Kind, LogKey, Outcome, Own, read_public};
+use crate::audit::{Context, Draft, Kind, Outcome, Own, read_public};
 use crate::catalog::{NewProduct, Product};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -102,7 +102,8 @@ pub(super) enum IndexCommand {
     },
 }
 
-fn config(at: &Installation) -> anyhow::Result<Config> {
+/// The configuration of an installation, whether it is there or not.
+pub(super) fn configured(at: &Installation) -> anyhow::Result<Config> {
     match (&at.config, &at.data) {
         (Some(file), _) => Ok(Config::load(file)?),
         (None, Some(data)) => Ok(Config::for_data(data)?),
@@ -111,26 +112,32 @@ fn config(at: &Installation) -> anyhow::Result<Config> {
 }
 
 /// An installation that is there already: looking at one makes none.
-fn existing(at: &Installation) -> anyhow::Result<Config> {
-    let config = config(at)?;
+pub(super) fn existing(at: &Installation) -> anyhow::Result<Config> {
+    let config = configured(at)?;
     if !config.keys().is_dir() {
+        let node = if config.database.starts_with("sqlite:") {
+            ""
+        } else {
+            ". A further node of a portal that shares its database needs the directory keys and the file checkpoint from the data directory of \
+             a node that runs"
+        };
         bail!(
-            "there is no installation in {}. Name one with --data or --config, or make one with lectern demo or lectern init",
+            "there is no installation in {}. Name one with --data or --config, or make one with lectern demo or lectern init{node}",
             config.data.display()
         );
     }
     Ok(config)
 }
 
-fn entropy() -> anyhow::Result<Entropy> {
+pub(super) fn entropy() -> anyhow::Result<Entropy> {
     Entropy::system().map_err(|cause| anyhow!("the operating system gives no random bytes: {cause}"))
 }
 
-fn say(text: &str) -> anyhow::Result<()> {
+pub(super) fn say(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("nobody reads the output")
 }
 
-fn context(entropy: &Entropy) -> Context {
+pub(super) fn context(entropy: &Entropy) -> Context {
     Context::internal(RequestId::random(entropy))
 }
 
@@ -152,8 +159,9 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         say(&format!("Wrote {}.", args.config.display()))?;
     }
     let config = Config::load(&args.config)?;
-    let _lock = installation::lock(&config)?;
+    let lock = installation::lock(&config)?;
     let portal = open(config).await?;
+    lock.alone(&portal.database)?;
     for email in &args.administrators {
         if portal.accounts.find(&email.to_lowercase()).await?.is_some() {
             say(&format!("{email} has an account already."))?;
@@ -174,9 +182,10 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if config.public_origin.is_none() && !config.listen.ip().is_loopback() {
         bail!("listening on {} wants public_origin in the configuration, the origin that browsers see", config.listen);
     }
+    let lock = installation::lock(&config)?;
     let listener = serving::listen(config.listen).await?;
-    let _lock = installation::lock(&config)?;
     let portal = open(config).await?;
+    lock.alone(&portal.database)?;
     let behind = portal.jobs.open_indexes().await?;
     for product in &behind {
         tracing::warn!(product = product.name, "the index is behind; it is brought up to date while serving");
@@ -197,11 +206,11 @@ pub(super) async fn doctor(at: &Installation) -> anyhow::Result<ExitCode> {
     let mut well = true;
     portal.database.ping().await?;
     say("database: answers, commits durably")?;
-    match portal.log.health() {
-        Health::Open => say(&format!("log: {} entries, all verified against the signed checkpoint", portal.log.size().await?))?,
-        other => {
+    match portal.log.health().alarm() {
+        None => say(&format!("log: {} entries, all verified against the signed checkpoint", portal.log.size().await?))?,
+        Some(alarm) => {
             well = false;
-            say(&format!("log: {other:?}"))?;
+            say(&format!("log: {alarm}"))?;
         }
     }
     let behind = portal.jobs.open_indexes().await?;
@@ -332,10 +341,10 @@ pub(super) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
 async fn key(args: &audit::KeyArgs) -> anyhow::Result<ExitCode> {
     let entropy = entropy()?;
     if !args.rotate {
-        let config = config(&args.installation)?;
+        let config = configured(&args.installation)?;
         let key = match read_public(&config.keys()) {
             Ok(key) => key,
-            Err(_) => LogKey::open_or_create(&config.keys(), &config.log.origin, &entropy)?.public().clone(),
+            Err(_) => installation::key(&config, &installation::database(&config).await?, &entropy).await?.public().clone(),
         };
         audit::key(&key, &mut std::io::stdout())?;
         return Ok(ExitCode::SUCCESS);

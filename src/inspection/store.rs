@@ -87,6 +87,6 @@ pub(super) async fn ran(
 ) -> Result<(), DatabaseError> {
     let sql = "UPDATE saved_searches SET ran_at = $3, newest = $4 WHERE account_id = $1 AND id = $2";
     let query = sqlx::query(sql).bind(account.as_str().to_owned()).bind(id.as_str().to_owned()).bind(at.micros()).bind(lines(newest));
-    query.execute(database.pool()).await?;
+    database.execute(query).await?;
     Ok(())
 }

@@ -49,23 +49,27 @@ pub(super) async fn finish(
     problem: Option<&str>,
     now: Timestamp,
 ) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE jobs SET state = $2, problem = $3, updated_at = $4 WHERE id = $1")
-        .bind(id.as_str())
-        .bind(state.to_owned())
-        .bind(problem.map(str::to_owned))
-        .bind(now.micros())
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("UPDATE jobs SET state = $2, problem = $3, updated_at = $4 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(state.to_owned())
+                .bind(problem.map(str::to_owned))
+                .bind(now.micros()),
+        )
         .await?;
     Ok(())
 }
 
 pub(super) async fn retry(database: &Database, id: &JobId, problem: &str, now: Timestamp, after: Timestamp) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE jobs SET state = 'waiting', problem = $2, updated_at = $3, run_after = $4 WHERE id = $1")
-        .bind(id.as_str())
-        .bind(problem.to_owned())
-        .bind(now.micros())
-        .bind(after.micros())
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("UPDATE jobs SET state = 'waiting', problem = $2, updated_at = $3, run_after = $4 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(problem.to_owned())
+                .bind(now.micros())
+                .bind(after.micros()),
+        )
         .await?;
     Ok(())
 }
@@ -85,9 +89,10 @@ pub(super) async fn count(database: &Database, state: &str) -> Result<u64, Datab
 }
 
 pub(super) async fn recover(database: &Database, now: Timestamp) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE jobs SET state = 'waiting', run_after = $1, updated_at = $1 WHERE state = 'running'")
-        .bind(now.micros())
-        .execute(database.pool())
+    database
+        .execute(
+            sqlx::query("UPDATE jobs SET state = 'waiting', run_after = $1, updated_at = $1 WHERE state = 'running'").bind(now.micros()),
+        )
         .await?;
     Ok(())
 }

@@ -14,6 +14,51 @@ on_both! {
     an_answer_in_parts_ends_where_it_cannot_be_recorded
 }
 
+/// A disk that fails, as its server reports it: no source until a restart, which finds everything that was acknowledged. What SQLite
+/// reports cannot be had without a disk that fails; its codes are told apart beside the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failure_of_storage_nothing_is_shown_until_a_restart() {
+    if !crate::harness::postgres::is_there() {
+        return;
+    }
+    let portal = Portal::start(Backend::Postgres).await;
+    let reader = portal.reader().await;
+    let administrator = portal.sign_in(&portal.administrators[0]).await;
+    let page = format!("/p/gateway/v2.0/file/{MAIN}");
+    let receipt = reader.get_json(&page).await.is(200).json()["receipt"].clone();
+    let signed = reader.get("/transparency/checkpoint").await.is(200).text();
+    let pool = portal.rooms.database.pool();
+    let fails = "CREATE FUNCTION fails() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'could not fsync file' USING ERRCODE = '58030'; END $$ LANGUAGE plpgsql";
+    pool.execute(fails).await.unwrap();
+    pool.execute("CREATE TRIGGER fails BEFORE INSERT ON log_entries FOR EACH ROW EXECUTE FUNCTION fails()").await.unwrap();
+    reader.get(&page).await.is(503);
+    // The disk seems well again, and that is not believed.
+    pool.execute("DROP FUNCTION fails() CASCADE").await.unwrap();
+    assert!(matches!(portal.rooms.log.health(), Health::Poisoned { .. }), "{:?}", portal.rooms.log.health());
+    for address in [page.as_str(), "/p/gateway/v2.0/tree/", "/search?q=strcpy"] {
+        let refused = reader.get(address).await.is(503);
+        assert!(canaries_in(&refused.body).is_empty(), "{address}");
+    }
+    let stranger = portal.stranger();
+    stranger.get("/healthz").await.is(200);
+    let ready = stranger.get("/readyz").await.is(503).text();
+    assert!(ready.contains("until a restart") && ready.contains("check the disk") && !ready.contains("fsync"), "{ready}");
+    let door = stranger.get("/sign-in").await.is(200).text();
+    assert!(door.contains("Reading is suspended") && !door.contains("fsync"), "{door}");
+    let desk = administrator.get("/").await.is(200).text();
+    assert!(desk.contains("could not fsync file") && desk.contains("restart the portal"), "{desk}");
+    assert_eq!(reader.get("/transparency/checkpoint").await.is(200).text(), signed, "nothing more is signed");
+
+    assert_eq!(portal.what_is_wrong().await.len(), 1, "only that the log is not open");
+    portal.do_not_check();
+    let restarted = portal.beside(|_| {}).await;
+    restarted.get("/readyz").await.is(200);
+    let index = receipt["index"].as_u64().unwrap();
+    assert_eq!(portal.rooms.log.entry(index).await.unwrap().unwrap().kind, lectern::audit::Kind::FileOpened);
+    let mut restarted = restarted;
+    restarted.sign_in(&portal.administrators[0]).await.is(303);
+}
+
 /// What a full database cannot take any more.
 const TABLES: [&str; 3] = ["log_entries", "log_head", "entitlements"];
 
@@ -95,6 +140,7 @@ async fn no_entry_no_source(backend: Backend) {
     let portal = Portal::start(backend).await;
     let reader = portal.reader().await;
     let auditor = portal.sign_in(&portal.auditor).await;
+    let administrator = portal.sign_in(&portal.administrators[0]).await;
     reader.get(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(200);
     let size = portal.rooms.log.size().await.unwrap();
     let checkpoint = reader.get("/transparency/checkpoint").await.is(200).text();
@@ -123,9 +169,20 @@ async fn no_entry_no_source(backend: Backend) {
 
     // What needs no entry stays alive, and says how things are.
     let stranger = portal.stranger();
-    stranger.get("/sign-in").await.is(200);
+    let door = stranger.get("/sign-in").await.is(200).text();
+    assert!(door.contains("Reading is suspended: the record cannot be written"), "{door}");
     stranger.get("/healthz").await.is(200);
-    stranger.get("/readyz").await.is(503);
+    let ready = stranger.get("/readyz").await.is(503).text();
+    assert!(ready.starts_with("not ready: since 2027-02-03T09:30:00") && ready.contains("opens by itself"), "{ready}");
+    assert!(ready.contains("what to do: make room on the disk"), "{ready}");
+    // Anyone may ask, so neither says what the database said.
+    for text in [&door, &ready] {
+        assert!(!text.contains("no_room") && !text.contains("disk is full") && !text.contains("no space left"), "{text}");
+    }
+    // Those who run the portal are told.
+    let desk = administrator.get("/").await.is(200).text();
+    assert!(desk.contains("Reading is suspended. since 2027-02-03T09:30:00") && desk.contains("Found: "), "{desk}");
+    assert!(desk.contains("disk is full") || desk.contains("no space left"), "{desk}");
     stranger.get("/transparency/key").await.is(200);
     assert!(stranger.get("/metrics").await.is(200).text().contains("lectern_log_open 0"));
 
@@ -137,6 +194,8 @@ async fn no_entry_no_source(backend: Backend) {
     reader.get("/p/no-such-product").await.is(404);
     auditor.get("/audit").await.is(200);
     stranger.get("/readyz").await.is(200);
+    assert!(!stranger.get("/sign-in").await.is(200).text().contains("suspended"));
+    assert!(!administrator.get("/").await.is(200).text().contains("suspended"));
     let again = reader.get_json(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(200).json();
     assert!(again["receipt"]["index"].as_u64().unwrap() >= size);
 }

@@ -13,6 +13,8 @@ mod harness;
 mod architecture;
 /// The log as auditors, readers and third parties meet it.
 mod audit;
+/// Backups: taken while people read, restored into either database, refused when anything is amiss.
+mod backup;
 /// The check at the end of each test finds what it is for.
 mod canaries;
 /// `lectern demo` and the commands about the log, as their users meet them.
@@ -27,6 +29,8 @@ mod history_search;
 mod kill;
 /// A log that cannot be written: 503, no source, and no repair.
 mod log_unavailable;
+/// Several processes at one installation, and commands beside a portal that runs.
+mod nodes;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.
 mod reading;
 /// The table of routes: who may go where, and how everybody else is turned away.

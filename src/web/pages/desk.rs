@@ -101,6 +101,9 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     let soon = now.plus(Duration::from_secs(30 * 86_400));
     let products = portal.catalog.products().await?;
     let mut alarms = Vec::new();
+    if let Some(alarm) = portal.log.health().alarm() {
+        alarms.push(Notice::new(Tone::Danger, format!("Reading is suspended. {alarm}.")));
+    }
     for product in &products {
         let href = format!("/admin/products/{}", product.name);
         if let Some(problem) = &product.problem {

@@ -33,7 +33,11 @@ pub(super) async fn sign_in_form(anyone: Anyone, State(portal): State<AppState>)
         let page = html(&sign_in_page(csrf, next, String::new(), Some(sentence)))?;
         return Ok((axum::http::StatusCode::SERVICE_UNAVAILABLE, page).into_response());
     }
-    html(&sign_in_page(csrf, next, String::new(), None))
+    let suspended = portal.log.health().alarm().map(|_| {
+        "Reading is suspended: the record cannot be written, and nothing is shown that it does not say first. Nobody can sign in until it can."
+            .to_owned()
+    });
+    html(&sign_in_page(csrf, next, String::new(), suspended))
 }
 
 fn sign_in_page(csrf: String, next: String, email: String, error: Option<String>) -> SignIn {

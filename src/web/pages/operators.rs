@@ -26,16 +26,15 @@ pub(super) async fn alive(_: Public) -> Response {
 
 /// It can do its work: the database answers and the log can be written.
 pub(super) async fn ready(_: Public, State(portal): State<AppState>) -> Response {
-    let log = match portal.log.health() {
-        Health::Open => Ok(()),
-        Health::Suspended { .. } => Err("the log cannot be written now, and is tried again"),
-        Health::Broken { .. } => Err("the log contradicts what was signed; see the operator's log"),
-        Health::Closed => Err("the log is closed"),
-    };
-    match (log, portal.database.ping().await) {
-        (Ok(()), Ok(())) => plain("ready\n".to_owned()),
-        (Err(why), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
-        (_, Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response(),
+    if let Some(alarm) = portal.log.health().alarm() {
+        // Anyone may ask, so the cause stays in the operator's log and on the administrators' desks.
+        let since = alarm.since.map(|since| format!("since {since}, ")).unwrap_or_default();
+        let text = format!("not ready: {since}{}\nwhat to do: {}\n", alarm.what, alarm.remedy);
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    }
+    match portal.database.ping().await {
+        Ok(()) => plain("ready\n".to_owned()),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response(),
     }
 }
 
