@@ -29,6 +29,7 @@ missing() {
     have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] || echo chromium
     have chromedriver || [ -n "${CHROMEDRIVER:-}" ] || echo chromium-driver
     have_postgres || echo postgresql
+    have strace || echo strace
 }
 
 as_root() {

@@ -118,6 +118,27 @@ pub(super) async fn render(State(portal): State<AppState>, request: Request, nex
     rendered
 }
 
+/// What is known of a request when the database, and with it the session, cannot be read.
+pub(super) struct WithoutStorage {
+    json: bool,
+    id: Option<RequestId>,
+}
+
+impl WithoutStorage {
+    pub(super) fn of(request: &Request) -> Self {
+        Self { json: wants_json(request.headers()), id: request.extensions().get::<RequestId>().cloned() }
+    }
+
+    /// As of [`WebError::Unrecordable`], in the bare frame.
+    pub(super) async fn response(self, portal: &AppState) -> Response {
+        let response = WebError::Unrecordable.into_response();
+        match response.extensions().get::<Failure>().cloned() {
+            Some(failure) => failed(portal, self.json, None, self.id, response.status(), failure).await,
+            None => response,
+        }
+    }
+}
+
 async fn failed(
     portal: &AppState,
     json: bool,

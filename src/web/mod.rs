@@ -10,6 +10,7 @@ mod headers;
 mod page;
 mod pages;
 mod routes;
+mod storage;
 pub mod views;
 
 use std::sync::Arc;
@@ -85,6 +86,7 @@ pub fn router(portal: &Arc<Portal>) -> (Router, Vec<Route>) {
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(middleware::from_fn_with_state(Arc::clone(portal), error::render))
         .layer(sessions)
+        .layer(middleware::from_fn_with_state(Arc::clone(portal), storage::while_it_answers))
         .layer(middleware::from_fn_with_state(Arc::clone(portal), headers::envelope))
         .with_state(Arc::clone(portal));
     (router, table)

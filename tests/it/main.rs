@@ -19,14 +19,12 @@ mod backup;
 mod canaries;
 /// `lectern demo` and the commands about the log, as their users meet them.
 mod demo;
-/// A disk that fills up under the real program.
-mod disk_full;
+/// Kills, power cuts, disks that fail, clocks that jump, readers that leave: what must hold in all of them.
+mod faults;
 /// Nobody acts alone, and access lapses by itself.
 mod grants;
 /// Search in history over HTTP: changed lines and messages, cut to what may be read, and recorded.
 mod history_search;
-/// A portal that is killed while people read.
-mod kill;
 /// A log that cannot be written: 503, no source, and no repair.
 mod log_unavailable;
 /// Several processes at one installation, and commands beside a portal that runs.

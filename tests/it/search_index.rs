@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use lectern::ids::Entropy;
 use lectern::search::ProductIndex;
 use serde_json::Value;
 
-use crate::disk_full::{fill, may_mount};
 use crate::harness::client::{Client, encoded};
+use crate::harness::disk::{Disk, fill, may_have};
 use crate::harness::process::{lectern, run, said};
-use crate::harness::{Backend, Grant, Portal, is_root};
+use crate::harness::{Backend, Grant, Portal};
 
 const PRODUCT: &str = "warehouse";
 const KILLS: usize = 100;
@@ -309,68 +309,30 @@ async fn damage_is_said_and_mended() {
     }
 }
 
-/// A small disk that is there as long as this lives. Nobody but who goes through the path sees it.
-struct Disk {
-    holder: Child,
-    path: PathBuf,
-}
-
-impl Disk {
-    fn mount(at: &Path, megabytes: usize) -> Self {
-        fs::create_dir(at).unwrap();
-        let script = format!("mount -t tmpfs -o size={megabytes}m none \"$1\" && echo mounted && exec sleep 3600");
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", &script, "sh"]).arg(at).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut holder = command.spawn().unwrap();
-        let mut said = [0; 8];
-        std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut said).unwrap();
-        assert_eq!(&said, b"mounted\n");
-        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), at.display()));
-        Self { holder, path }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
-
 #[test]
 fn a_full_disk_ends_a_build_and_nothing_else() {
-    if !is_root() || !may_mount() {
-        println!("not run: mounting a small disk needs root");
+    if !may_have("a disk that fills up while an index is built") {
         return;
     }
     let home = tempfile::tempdir().unwrap();
     let mut upstream = Upstream::new(&home.path().join("upstream.git"));
     upstream.release();
-    let disk = Disk::mount(&home.path().join("disk"), 96);
+    let disk = Disk::memory(home.path(), 96);
     let config = home.path().join("lectern.toml");
     fs::write(&config, format!("data = {:?}\n", home.path().join("disk/data").display().to_string())).unwrap();
     let config = config.display().to_string();
-    let holder = disk.holder.id().to_string();
-    let call = |args: &[&str]| {
-        let mut command = Command::new("nsenter");
-        command
-            .args(["-t", &holder, "-m", "--", env!("CARGO_BIN_EXE_lectern")])
-            .args(args)
-            .args(["--config", &config])
-            .stdin(Stdio::null());
-        command.output().unwrap()
-    };
+    let call = |args: &[&str]| disk.command(env!("CARGO_BIN_EXE_lectern")).args(args).args(["--config", &config]).output().unwrap();
     let made = call(&["init", "--administrators", "one@vendor.example", "two@vendor.example"]);
     assert_eq!(made.status.code(), Some(0), "{}", said(&made));
     let added = call(&["mirror", "add", PRODUCT, &upstream.path.display().to_string()]);
     assert_eq!(added.status.code(), Some(0), "{}", said(&added));
-    let directory = disk.path.join("data/index").join(PRODUCT);
+    let directory = disk.outside().join("data/index").join(PRODUCT);
     let state = || said(&call(&["index", "status"]));
     assert!(state().contains("All 1 versions are indexed"), "{}", state());
 
     // Text that is packed to little upstream and in the mirror, and takes its room in the index.
     upstream.release_large();
-    let filler = disk.path.join("filler");
+    let filler = disk.outside().join("filler");
     fill(&filler);
     let file = fs::OpenOptions::new().write(true).open(&filler).unwrap();
     file.set_len(file.metadata().unwrap().len() - (8 << 20)).unwrap();

@@ -2,9 +2,11 @@
 //! library with a canary in every file. When it is dropped it checks that the log says all that was shown.
 
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod library;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod strace;
 mod witness;
 
 use std::sync::Arc;

@@ -139,10 +139,8 @@ impl Visitor {
         self.ask("POST", path, "text/html", Some(&form(fields)))
     }
 
-    /// None when the answer did not arrive whole.
-    fn ask(&mut self, method: &str, path: &str, accept: &str, body: Option<&str>) -> Option<Reply> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    /// The bytes of a request of this visitor.
+    pub(crate) fn request(&self, method: &str, path: &str, accept: &str, body: Option<&str>) -> Vec<u8> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\n", self.address);
         request.push_str(&format!("Accept: {accept}\r\nConnection: close\r\n"));
         if let Some(cookie) = &self.cookie {
@@ -153,7 +151,14 @@ impl Visitor {
         }
         request.push_str("\r\n");
         request.push_str(body.unwrap_or_default());
-        stream.write_all(request.as_bytes()).ok()?;
+        request.into_bytes()
+    }
+
+    /// None when the answer did not arrive whole.
+    fn ask(&mut self, method: &str, path: &str, accept: &str, body: Option<&str>) -> Option<Reply> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.write_all(&self.request(method, path, accept, body)).ok()?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).ok()?;
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;

@@ -1,38 +1,37 @@
-//! A disk that fills up under the real program: 503 and no source; and when there is room again, no repair.
+//! A disk that fills up: 503 and no source; nothing that was acknowledged is lost; and it goes on when there is room again.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::appender::{Installation, Orders, binary};
+use super::judge::Judge;
+use super::{SHUT_UNTIL_RESTART, count, tell};
+use crate::harness::canaries_in;
+use crate::harness::disk::{Disk, fill, may_have};
 use crate::harness::library::{Library, MAIN};
 use crate::harness::process::{Program, Visitor, demo_args, run, said};
-use crate::harness::{canaries_in, is_root};
 
 #[test]
-fn a_full_disk_shows_no_source_and_needs_no_repair() {
-    if !is_root() || !may_mount() {
-        println!("not run: mounting a small disk needs root; log_unavailable fills the database itself up");
+fn a_full_disk_shows_no_source() {
+    if !may_have("a disk that fills up under the program; log_unavailable fills the database itself up") {
         return;
     }
     let home = tempfile::tempdir().unwrap();
     let library = Library::write(&home.path().join("upstream"));
-    let disk = home.path().join("disk");
-    fs::create_dir(&disk).unwrap();
-    let mut command = Command::new("unshare");
-    // The mount is seen by this process and its children only, and ends with them.
-    let script = "mount -t tmpfs -o size=24m none \"$1\" && shift && exec \"$@\"";
-    command.args(["-m", "sh", "-c", script, "sh"]).arg(&disk).arg(env!("CARGO_BIN_EXE_lectern"));
-    command.args(demo_args(&disk.join("data"), &[("gateway", &library.source("gateway"))])).process_group(0);
+    let disk = Disk::memory(home.path(), 24);
+    let source = library.source("gateway");
+    let mut command = disk.command(env!("CARGO_BIN_EXE_lectern"));
+    command.args(demo_args(&disk.path().join("data"), &[("gateway", &source)])).process_group(0);
     let mut program = Program::start(command);
-    let inside = PathBuf::from(format!("/proc/{}/root{}", program.child.id(), disk.display()));
-    let data = inside.join("data");
+    let data = disk.outside().join("data");
     let mut reader = program.sign_in(&data, 0);
     let address = format!("/p/gateway/v2.0/file/{MAIN}");
     assert_eq!(reader.get(&address).unwrap().status, 200);
 
-    let filler = inside.join("filler");
+    let filler = disk.outside().join("filler");
     fill(&filler);
     refused(&mut reader, &address, &filler);
     for page in [address.as_str(), "/p/gateway/v2.0/tree/", "/search?q=strcpy", "/p/gateway/v2.0/file/README.md"] {
@@ -62,24 +61,8 @@ fn a_full_disk_shows_no_source_and_needs_no_repair() {
     program.kill();
 }
 
-pub(crate) fn may_mount() -> bool {
-    let tried = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
-    tried.is_ok_and(|output| output.status.success())
-}
-
-pub(crate) fn fill(filler: &PathBuf) {
-    use std::io::Write;
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(filler).unwrap();
-    let mut size = 1 << 20;
-    while size > 0 {
-        if file.write(&vec![b'x'; size]).unwrap_or(0) < size {
-            size /= 2;
-        }
-    }
-}
-
 /// What the database had room for within its files is used up first.
-fn refused(reader: &mut Visitor, address: &str, filler: &PathBuf) {
+fn refused(reader: &mut Visitor, address: &str, filler: &Path) {
     for _ in 0..5_000 {
         let answer = reader.get(address).unwrap();
         if answer.status == 503 {
@@ -89,4 +72,39 @@ fn refused(reader: &mut Visitor, address: &str, filler: &PathBuf) {
         fill(filler);
     }
     panic!("the disk never filled up");
+}
+
+/// Those who append while there is no room.
+const TASKS: u64 = 8;
+
+/// Without root: no file of the process may become larger than so many blocks of 512 bytes.
+#[test]
+fn files_that_may_not_grow() {
+    let times = count(4, 40);
+    for time in 0..times {
+        let installation = Installation::new();
+        let mut judge = Judge::of(&installation);
+        let mut first = Orders::at(&installation).entries(3).start();
+        assert!(judge.hear_out(&mut first), "{}", first.errors());
+        let mut command = Command::new("sh");
+        // A write beyond the limit is then an error, and no signal.
+        let blocks = 800 + 37 * time;
+        command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), "sh"]).arg(binary());
+        let mut appender = Orders::at(&installation).tasks(TASKS).endless().start_by(command);
+        if SHUT_UNTIL_RESTART {
+            judge.hears_refusals(&mut appender, TASKS);
+        } else {
+            judge.hears_some_refused(&mut appender);
+        }
+        appender.kill();
+        while let Some(said) = appender.next() {
+            judge.hear(&said);
+        }
+        drop(appender);
+        judge.judges();
+        let mut next = Orders::at(&installation).entries(3).start();
+        assert!(judge.hear_out(&mut next), "{}", next.errors());
+        judge.judges();
+    }
+    tell("files that may not grow", times);
 }

@@ -1,0 +1,274 @@
+//! How fast the log takes entries and how fast it is verified, on SQLite and on PostgreSQL.
+//!
+//! `cargo bench --bench log` appends with 1, 16, 64 and 256 writers, each waiting for its entry to be durable before it begins the next.
+//! Beside each row a bare loop writes records of 600 bytes to a file on the same disk and syncs it after as many as the log committed
+//! together, in the same minute: the ratio says what a commit costs besides the sync. Then the log is grown to a million entries, and
+//! verified from outside, through an export, and at a start. `-- --quick` is for seeing that it works; `-- --help` names the options.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::Parser;
+use cluster::Cluster;
+use lectern::audit::{Context, Draft, Format, Kind, Log, Outcome, PathText, Place, export};
+use lectern::cli::installation;
+use lectern::clock::{SharedClock, SystemClock};
+use lectern::config::Config;
+use lectern::database::Database;
+use lectern::ids::{Entropy, RequestId};
+use tempfile::TempDir;
+
+mod cluster;
+
+const WRITERS: [usize; 4] = [1, 16, 64, 256];
+/// Bytes of a record of the bare loop: about those of an entry.
+const RECORD: usize = 600;
+
+/// How fast the log is appended to and verified
+#[derive(Parser)]
+struct Options {
+    /// How long each row is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// How many entries are verified
+    #[arg(long, default_value_t = 1_000_000)]
+    entries: u64,
+    /// A fraction of a second a row, and few entries
+    #[arg(long)]
+    quick: bool,
+    /// Where to put everything: on the disk that is meant
+    #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
+    dir: PathBuf,
+    /// Only open this installation's log, and say how long it took: what this program has others of its kind do
+    #[arg(long, value_name = "FILE", hide = true)]
+    open: Option<PathBuf>,
+    /// What cargo adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut options = Options::parse();
+    if options.quick {
+        (options.seconds, options.entries) = (0.3, 5_000);
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(options))
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    if let Some(config) = options.open {
+        return open_only(&config).await;
+    }
+    let dir = fs::canonicalize(&options.dir)?;
+    let root = TempDir::with_prefix_in("lectern-bench-log-", &dir)?;
+    let span = Duration::try_from_secs_f64(options.seconds)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    say(&format!("{cores} cores, files in {}, {span:?} a row", root.path().display()))?;
+    measure_on("SQLite", &root.path().join("sqlite"), None, span, options.entries).await?;
+    let Some(cluster) = Cluster::start(&dir)? else {
+        return say("\nPostgreSQL: not measured, its server programs (initdb) are not on this machine");
+    };
+    measure_on("PostgreSQL", &root.path().join("postgresql"), Some(cluster.url()), span, options.entries).await
+}
+
+async fn measure_on(name: &str, data: &Path, url: Option<String>, span: Duration, entries: u64) -> anyhow::Result<()> {
+    fs::create_dir_all(data)?;
+    let config = data.join("lectern.toml");
+    let database = url.map(|url| format!("[database]\nurl = {url:?}\n")).unwrap_or_default();
+    // Late is what is measured, not what is refused.
+    fs::write(&config, format!("data = {:?}\n{database}[log]\ndeadline_ms = 60000\n", data.display().to_string()))?;
+    let opened = Opened::open(&config).await?;
+    say(&format!("\n{name}\n"))?;
+    say("| writers | entries a second | p50 ms | p99 ms | entries a commit | bare loop, entries a second | bare loop / log |")?;
+    say("|--:|--:|--:|--:|--:|--:|--:|")?;
+    for writers in WRITERS {
+        let appended = opened.append(writers, span).await?;
+        let bare = bare(data, appended.group, span)?;
+        say(&format!(
+            "| {writers} | {:.0} | {:.2} | {:.2} | {:.0} | {bare:.0} | {:.2} |",
+            appended.per_second,
+            appended.p50,
+            appended.p99,
+            appended.group,
+            bare / appended.per_second
+        ))?;
+    }
+    let filled = opened.fill(entries).await?;
+    say(&format!("\nGrown to {} entries in {:.1} s.", filled.0, filled.1.as_secs_f64()))?;
+    let out = data.join("export");
+    let began = Instant::now();
+    let draft = Draft::exported_by_operator();
+    let size = export(&opened.log, draft, &opened.context(), Format::Tiles, &out, &mut |_, _| {}).await?;
+    say(&format!("Exported in {:.1} s.", began.elapsed().as_secs_f64()))?;
+    opened.log.close().await;
+    opened.database.close().await;
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_lectern"));
+    verify.args(["audit", "verify"]).arg(&out);
+    verified("through an export", size, &mut verify)?;
+    let mut open = Command::new(std::env::current_exe()?);
+    open.arg("--open").arg(&config);
+    verified("at a start", size, &mut open)
+}
+
+/// Runs a program to its end, and says how long it took and the most memory it had.
+fn verified(what: &str, size: u64, command: &mut Command) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let mut peak = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        peak = most_memory(child.id()).unwrap_or(0).max(peak);
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    if !status.success() {
+        bail!("verifying {what}: {status}");
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let per_second = f64::from(u32::try_from(size)?) / seconds;
+    say(&format!("Verified {what}: {size} entries in {seconds:.2} s, {per_second:.0} a second, {} MB at most.", peak / 1024))
+}
+
+/// The most memory that a process has had, in KiB.
+fn most_memory(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
+async fn open_only(config: &Path) -> anyhow::Result<()> {
+    let opened = Opened::open(config).await?;
+    opened.log.close().await;
+    opened.database.close().await;
+    Ok(())
+}
+
+struct Opened {
+    database: Database,
+    log: Log,
+    entropy: Entropy,
+}
+
+/// What one row found.
+struct Appended {
+    per_second: f64,
+    /// Milliseconds.
+    p50: f64,
+    p99: f64,
+    /// Entries a commit, on average.
+    group: f64,
+}
+
+impl Opened {
+    async fn open(config: &Path) -> anyhow::Result<Self> {
+        let config = Config::load(config)?;
+        let entropy = Entropy::system().map_err(|cause| anyhow!("no random bytes: {cause}"))?;
+        let database = installation::database(&config).await?;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let log = installation::log(&config, &database, &clock, &entropy).await?;
+        Ok(Self { database, log, entropy })
+    }
+
+    fn context(&self) -> Context {
+        Context::internal(RequestId::random(&self.entropy))
+    }
+
+    async fn append(&self, writers: usize, span: Duration) -> anyhow::Result<Appended> {
+        let began = Instant::now();
+        let tasks: Vec<_> = (0..writers)
+            .map(|writer| {
+                let (log, context) = (self.log.clone(), self.context());
+                tokio::spawn(async move {
+                    let mut answers = Vec::new();
+                    while began.elapsed() < span {
+                        let asked = Instant::now();
+                        let receipt = log.append(opened(writer, answers.len()), &context).await?;
+                        answers.push((asked.elapsed(), receipt.checkpoint));
+                    }
+                    anyhow::Ok(answers)
+                })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.extend(task.await??);
+        }
+        let whole = began.elapsed().as_secs_f64();
+        // All entries of a commit are given the checkpoint at its end.
+        let commits: BTreeSet<u64> = answers.iter().map(|(_, checkpoint)| *checkpoint).collect();
+        let mut took: Vec<Duration> = answers.iter().map(|(took, _)| *took).collect();
+        took.sort_unstable();
+        let at = |percent: usize| took.get(took.len().saturating_sub(1) * percent / 100).map_or(f64::NAN, |one| one.as_secs_f64() * 1e3);
+        let count = f64::from(u32::try_from(took.len())?);
+        let group = count / f64::from(u32::try_from(commits.len())?);
+        Ok(Appended { per_second: count / whole, p50: at(50), p99: at(99), group })
+    }
+
+    /// Appends until there are so many entries. Gives how many there are, and how long that took.
+    async fn fill(&self, entries: u64) -> anyhow::Result<(u64, Duration)> {
+        let began = Instant::now();
+        loop {
+            let size = self.log.size().await?;
+            let Some(missing) = entries.checked_sub(size).filter(|missing| *missing > 0) else { return Ok((size, began.elapsed())) };
+            let many = usize::try_from(missing.min(64 * 256))?;
+            let tasks: Vec<_> = (0..many.div_ceil(256))
+                .map(|writer| {
+                    let (log, context) = (self.log.clone(), self.context());
+                    let drafts = (0..(many - writer * 256).min(256)).map(|n| opened(writer, n)).collect();
+                    tokio::spawn(async move { log.append_all(drafts, &context).await })
+                })
+                .collect();
+            for task in tasks {
+                task.await?.context("growing the log")?;
+            }
+        }
+    }
+}
+
+/// An entry as large as that of a file opened.
+fn opened(writer: usize, n: usize) -> Draft {
+    Draft::new(Kind::FileOpened, Outcome::Permitted)
+        .at(Place {
+            product: "generated".to_owned(),
+            version: Some("v1.0".to_owned()),
+            commit: Some("0".repeat(40)),
+            path: Some(PathText::of(format!("module_{writer}/file_{n}.c").as_bytes())),
+            blob: Some("1".repeat(40)),
+            lines: Some((1, 200)),
+        })
+        .person("First reviewer", "first.reviewer@one.example")
+        .fact("size", 5_000)
+}
+
+/// How many records a second a file takes durably, when it is synced after each group of so many.
+fn bare(dir: &Path, group: f64, span: Duration) -> anyhow::Result<f64> {
+    let path = dir.join("bare");
+    let mut file = File::create(&path)?;
+    let (began, mut synced) = (Instant::now(), 0.0);
+    let (mut written, mut due) = (0_u32, 0.0);
+    while began.elapsed() < span {
+        due += group;
+        let mut records = Vec::new();
+        // Groups of 2.5 are groups of 2 and of 3.
+        while f64::from(written) + 0.5 < due {
+            records.extend_from_slice(&[7; RECORD]);
+            written += 1;
+        }
+        file.write_all(&records)?;
+        file.sync_data()?;
+        synced = f64::from(written);
+    }
+    let per_second = synced / began.elapsed().as_secs_f64();
+    fs::remove_file(path)?;
+    Ok(per_second)
+}
