@@ -43,6 +43,12 @@ pub struct LogConfig {
     pub origin: String,
     /// How long a page waits for its entry to be durable before it is refused.
     pub deadline: Duration,
+    /// A trust policy (C2SP tlog-policy) that says which witnesses must cosign the log.
+    pub policy: Option<PathBuf>,
+    /// How old an entry may be that they have not cosigned, before no more source is shown.
+    pub witness_lag: Duration,
+    /// How many such entries there may be.
+    pub witness_lag_entries: u64,
 }
 
 /// Argon2id's cost. Passwords hashed with less are hashed again at the next sign-in.
@@ -118,6 +124,9 @@ struct FileDatabase {
 struct FileLog {
     origin: Option<String>,
     deadline_ms: Option<u64>,
+    policy: Option<PathBuf>,
+    witness_lag_seconds: Option<u64>,
+    witness_lag_entries: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,19 +166,21 @@ struct FileSearch {
 }
 
 impl Config {
-    /// Reads and checks a configuration file. A relative `data` directory is relative to the file.
+    /// Reads and checks a configuration file. A relative `data` directory is relative to the file, and so is `log.policy`.
     ///
     /// # Errors
     /// When the file cannot be read, is not TOML, holds an unknown key, or a value is out of its range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-        let file: File = toml::from_str(&text).map_err(|cause| ConfigError::Syntax { path: path.to_owned(), cause: cause.to_string() })?;
+        let mut file: File =
+            toml::from_str(&text).map_err(|cause| ConfigError::Syntax { path: path.to_owned(), cause: cause.to_string() })?;
         let beside = path.parent().unwrap_or(Path::new(""));
         let data = file.data.clone().ok_or(ConfigError::Value {
             key: "data",
             problem: "is missing".to_owned(),
             remedy: "name the directory that holds mirrors, index and keys, as in data = \"/var/lib/lectern\"",
         })?;
+        file.log.policy = file.log.policy.map(|policy| beside.join(policy));
         Self::check(file, beside.join(data))
     }
 
@@ -205,6 +216,9 @@ impl Config {
             log: LogConfig {
                 origin: check_log_origin(file.log.origin.unwrap_or_else(|| "lectern.example/audit".to_owned()))?,
                 deadline: Duration::from_millis(within("log.deadline_ms", file.log.deadline_ms, 2_000, 100, 60_000)?),
+                policy: file.log.policy,
+                witness_lag: Duration::from_secs(within("log.witness_lag_seconds", file.log.witness_lag_seconds, 60, 1, 604_800)?),
+                witness_lag_entries: within("log.witness_lag_entries", file.log.witness_lag_entries, 10_000, 1, 10_000_000)?,
             },
             password: PasswordConfig {
                 memory_kib: narrow(within("password.memory_kib", file.password.memory_kib.map(u64::from), 19_456, 8_192, 4_194_304)?),
@@ -347,6 +361,7 @@ mod tests {
             ("[password]\npasses = 0", "the configuration key `password.passes` is 0, outside 1 to 64"),
             ("[search]\nat_once = 0", "the configuration key `search.at_once` is 0, outside 1 to 16"),
             ("[log]\norigin = \"a b\"", "the configuration key `log.origin` is \"a b\""),
+            ("[log]\nwitness_lag_seconds = 0", "the configuration key `log.witness_lag_seconds` is 0, outside 1 to 604800"),
             ("public_origin = \"http://evil.example\"", "the configuration key `public_origin`"),
             ("listne = 1", "unknown field `listne`"),
         ] {

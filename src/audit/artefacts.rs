@@ -74,7 +74,7 @@ impl Artefacts for Own {
         let got = match name.parse() {
             _ if name == handover::HANDOVERS_FILE => Ok(Some(self.log.handovers().into_bytes())),
             _ if name == VKEY_FILE => Ok(Some(format!("{}\n", self.log.public_key()).into_bytes())),
-            Ok(Resource::Checkpoint) => self.runtime.block_on(self.log.checkpoint()).map(|c| Some(c.into_bytes())),
+            Ok(Resource::Checkpoint) => self.runtime.block_on(self.log.newest_checkpoint()).map(|c| Some(c.into_bytes())),
             Ok(Resource::Tile { level, number, width }) => self.runtime.block_on(self.log.tile(level, number, width)),
             Ok(Resource::Entries { number, width }) => self.runtime.block_on(self.log.entry_bundle(number, width)),
             Err(_) => Ok(None),

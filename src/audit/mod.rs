@@ -28,6 +28,7 @@ mod receipts;
 mod sequencer;
 mod snapshot;
 mod store;
+pub mod witness;
 
 use std::io;
 use std::path::PathBuf;
@@ -70,6 +71,9 @@ pub enum LogUnavailable {
     Suspended(String),
     #[error("the audit log is closed")]
     Closed,
+    /// Only what shows source is refused for this.
+    #[error("no quorum of witnesses has cosigned the last {entries} entries of the audit log, the first of them {seconds} seconds old")]
+    Unwitnessed { entries: u64, seconds: u64 },
     #[error(transparent)]
     Draft(#[from] DraftError),
 }
@@ -89,6 +93,8 @@ pub enum AuditError {
     Note(#[from] NoteError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("the trust policy does not fit this log: {0}")]
+    Policy(String),
 }
 
 /// How the log runs.
@@ -102,13 +108,15 @@ pub struct Settings {
     pub group: usize,
     /// Where the last signed checkpoint is kept, outside the database (`DATA/checkpoint`).
     pub checkpoint_file: PathBuf,
+    /// Who cosigns checkpoints, when somebody must. What they cosigned is kept beside the checkpoint, in `witnessed`.
+    pub witnesses: Option<witness::Witnesses>,
 }
 
 impl Settings {
     /// Two seconds, 4,096 waiting, 256 to a commit.
     #[must_use]
     pub fn new(checkpoint_file: PathBuf) -> Self {
-        Self { deadline: Duration::from_secs(2), queue: 4096, group: 256, checkpoint_file }
+        Self { deadline: Duration::from_secs(2), queue: 4096, group: 256, checkpoint_file, witnesses: None }
     }
 }
 
@@ -167,6 +175,8 @@ struct Shared {
     signed: Mutex<Option<(u64, String)>>,
     /// The tree may have grown.
     moved: Arc<Notify>,
+    /// What is gathered from witnesses, when any are asked for.
+    client: Option<witness::Client>,
 }
 
 impl Log {
@@ -194,6 +204,10 @@ impl Log {
             let empty = Checkpoint { origin: key.public().name().to_owned(), size, root: frontier.root() };
             durable_file::replace(file, empty.sign(key.signer()).to_string().as_bytes()).map_err(|e| keys::file_error(file, e))?;
         }
+        let client = match &settings.witnesses {
+            Some(witnesses) => witness::Client::new(witnesses, witness::kept_file(file), &key)?,
+            None => None,
+        };
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
         let shared = Arc::new(Shared {
             database,
@@ -205,7 +219,9 @@ impl Log {
             health: RwLock::new(Health::Open),
             signed: Mutex::new(None),
             moved: Arc::new(Notify::new()),
+            client,
         });
+        shared.check_kept().await?;
         if size == 0 {
             shared.write_first_entry().await?;
         }
@@ -268,8 +284,10 @@ impl Log {
     /// Records a subject, and hands it back as recorded when its entries are durable.
     ///
     /// # Errors
-    /// As [`Log::append_all`].
+    /// As [`Log::append_all`]; also when witnesses must cosign the log and have not for longer than is allowed.
     pub async fn record<T: Recordable>(&self, subject: T, context: &Context) -> Result<Recorded<T>, LogUnavailable> {
+        self.shared.writable()?;
+        self.shared.check_witnessed().await?;
         let receipts = self.append_all(subject.drafts(), context).await?;
         Ok(Recorded { subject, receipts })
     }
@@ -278,7 +296,7 @@ impl Log {
     #[must_use]
     pub fn health(&self) -> Health {
         self.shared.notice_fault();
-        let health = self.shared.health.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let health = self.shared.health();
         // Without the task that appends nothing is, whatever it said last.
         if health == Health::Open && self.queue.is_closed() { Health::Closed } else { health }
     }
@@ -326,6 +344,10 @@ impl Shared {
             }
             Health::Closed => Err(LogUnavailable::Closed),
         }
+    }
+
+    fn health(&self) -> Health {
+        self.health.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn verified(&self) -> Frontier {

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::merkle::{self, Hash, Span};
 use super::store::{self, Condition, Stored, Value};
 use super::tiles::{self, LONGEST_BUNDLE, WIDTH, nodes_at};
+use super::witness::Client;
 use super::{AuditError, Checkpoint, Context, Draft, Kind, Log, Outcome, Proof, Shared, opening};
 use crate::clock::Timestamp;
 
@@ -124,8 +125,17 @@ impl Log {
         stored.into_iter().map(read).collect()
     }
 
-    /// The signed checkpoint over all committed entries, as it is published.
+    /// The checkpoint that is published: the newest that a quorum of witnesses has cosigned, where one must; without
+    /// witnesses, and until there is one, the newest signed.
     pub async fn checkpoint(&self) -> Result<String, AuditError> {
+        match self.shared.client.as_ref().and_then(Client::witnessed) {
+            Some((_, note)) => Ok(note),
+            None => self.newest_checkpoint().await,
+        }
+    }
+
+    /// The signed checkpoint over all committed entries, whether or not witnesses have cosigned it yet.
+    pub async fn newest_checkpoint(&self) -> Result<String, AuditError> {
         Ok(self.shared.checkpoint().await?.1)
     }
 
@@ -140,14 +150,11 @@ impl Log {
 
     /// The proof that the tree of `size` leaves begins with the tree of `old`; `None` when there are no such trees.
     pub async fn consistency(&self, old: u64, size: u64) -> Result<Option<Vec<Hash>>, AuditError> {
-        let Some(spans) = merkle::consistency_spans(old, size) else { return Ok(None) };
-        if !self.shared.reaches(size).await? {
-            return Ok(None);
-        }
-        self.shared.hashes(&spans).await.map(Some)
+        self.shared.consistency(old, size).await
     }
 
-    /// The `.tlog-proof` file of an entry, under the newest checkpoint; `None` when there is no such entry.
+    /// The `.tlog-proof` file of an entry, under the newest checkpoint that witnesses have cosigned when that includes it,
+    /// else under the newest signed; `None` when there is no such entry.
     pub async fn receipt_file(&self, index: u64) -> Result<Option<String>, AuditError> {
         Ok(self.shared.receipt(index).await?.map(|p| p.to_string()))
     }
@@ -223,10 +230,36 @@ impl Shared {
     }
 
     async fn receipt(&self, index: u64) -> Result<Option<Proof>, AuditError> {
-        let (size, checkpoint) = self.checkpoint().await?;
+        // A receipt must verify at once, so what is not witnessed yet rests on the log's signature alone.
+        let witnessed = self.client.as_ref().and_then(Client::witnessed).filter(|(size, _)| index < *size);
+        let (size, checkpoint) = match witnessed {
+            Some(witnessed) => witnessed,
+            None => self.checkpoint().await?,
+        };
         let Some(spans) = merkle::inclusion_spans(index, size) else { return Ok(None) };
         let path = self.hashes(&spans).await?;
         Ok(Some(Proof { extra: None, index, path, checkpoint }))
+    }
+
+    pub(super) async fn consistency(&self, old: u64, size: u64) -> Result<Option<Vec<Hash>>, AuditError> {
+        let Some(spans) = merkle::consistency_spans(old, size) else { return Ok(None) };
+        if !self.reaches(size).await? {
+            return Ok(None);
+        }
+        self.hashes(&spans).await.map(Some)
+    }
+
+    /// The root of the tree when it had this many leaves, all of which must be there.
+    pub(super) async fn root_at(&self, size: u64) -> Result<Hash, AuditError> {
+        let root = self.hashes(&[Span { from: 0, to: size }]).await?;
+        root.first().copied().ok_or_else(|| opening::refuse("a hash is missing".to_owned()))
+    }
+
+    /// When an entry was written, which must be there.
+    pub(super) async fn written_at(&self, index: u64) -> Result<Timestamp, AuditError> {
+        let mut reader = store::reader(&self.database).await?;
+        let stored = store::entries(&mut reader, index, index + 1, 1).await?.pop();
+        Ok(read(stored.ok_or_else(|| opening::refuse(format!("the entry {index} is missing")))?)?.at)
     }
 
     /// Whether there are this many entries.

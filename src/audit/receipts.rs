@@ -2,6 +2,7 @@
 //! verify all of them without the log, and hold the log against them later.
 
 use super::query::{Filter, Page};
+use super::witness::Client;
 use super::{AuditError, Checkpoint, Kind, Log, Proof, merkle, opening};
 
 /// Receipts made at a time.
@@ -20,9 +21,9 @@ pub struct ReceiptBundle {
     log: Log,
     refusals: Refusals,
     filter: Option<Filter>,
-    /// The checkpoint that all of them rest on.
-    checkpoint: Checkpoint,
-    note: String,
+    /// The checkpoint that they rest on; those of which witnesses have cosigned one already, on that.
+    newest: (Checkpoint, String),
+    witnessed: Option<(Checkpoint, String)>,
 }
 
 impl Log {
@@ -32,9 +33,11 @@ impl Log {
     /// When the log cannot be read.
     pub async fn receipts(&self, filter: Filter, refusals: Refusals) -> Result<ReceiptBundle, AuditError> {
         let (size, note) = self.shared.checkpoint().await?;
-        let checkpoint = self.shared.key.keys().open(&note)?;
+        let open = |note: String| Ok::<_, AuditError>((self.shared.key.keys().open(&note)?, note));
+        let witnessed = self.shared.client.as_ref().and_then(Client::witnessed).map(|(_, note)| open(note)).transpose()?;
+        let newest = open(note)?;
         let before = Some(filter.before.map_or(size, |before| before.min(size)));
-        Ok(ReceiptBundle { log: self.clone(), refusals, filter: Some(Filter { before, ..filter }), checkpoint, note })
+        Ok(ReceiptBundle { log: self.clone(), refusals, filter: Some(Filter { before, ..filter }), newest, witnessed })
     }
 }
 
@@ -49,17 +52,21 @@ impl ReceiptBundle {
         if entries.is_empty() {
             return Ok(None);
         }
-        let Checkpoint { size, root, .. } = self.checkpoint;
+        let first = entries.first().map_or(0, |e| e.index);
+        let (Checkpoint { size, root, .. }, note) = match &self.witnessed {
+            Some(witnessed) if first < witnessed.0.size => witnessed,
+            _ => &self.newest,
+        };
         // All paths at once, since they share most of their tiles.
-        let spans: Vec<_> = entries.iter().map(|e| merkle::inclusion_spans(e.index, size).unwrap_or_default()).collect();
+        let spans: Vec<_> = entries.iter().map(|e| merkle::inclusion_spans(e.index, *size).unwrap_or_default()).collect();
         let mut hashes = self.log.shared.hashes(&spans.concat()).await?.into_iter();
         let mut piece = String::new();
         for (entry, spans) in entries.into_iter().zip(&spans) {
             let path: Vec<_> = hashes.by_ref().take(spans.len()).collect();
             let bare = entry.kind == Kind::AccessDenied && self.refusals == Refusals::Bare;
-            let proof = Proof { extra: (!bare).then_some(entry.bytes), index: entry.index, path, checkpoint: self.note.clone() };
+            let proof = Proof { extra: (!bare).then_some(entry.bytes), index: entry.index, path, checkpoint: note.clone() };
             // What is stored may have been changed since the log was opened: a receipt that proves nothing is not given out.
-            if !merkle::includes(entry.index, size, &entry.leaf, &proof.path, &root) {
+            if !merkle::includes(entry.index, *size, &entry.leaf, &proof.path, root) {
                 return Err(opening::refuse(format!("the stored hashes do not prove the entry {}", entry.index)));
             }
             piece.push_str(&proof.to_string());

@@ -118,7 +118,8 @@ pub async fn database(config: &Config) -> anyhow::Result<Database> {
 /// When its key cannot be read or made, or what is stored does not hold.
 pub async fn log(config: &Config, database: &Database, clock: &SharedClock, entropy: &Entropy) -> anyhow::Result<Log> {
     let key = key(config, database, entropy).await?;
-    let settings = Settings { deadline: config.log.deadline, ..Settings::new(config.data.join(CHECKPOINT)) };
+    let witnesses = super::witness::witnesses(&config.log)?;
+    let settings = Settings { deadline: config.log.deadline, witnesses, ..Settings::new(config.data.join(CHECKPOINT)) };
     Ok(Log::open(database.clone(), key, Arc::clone(clock), entropy.clone(), settings).await?)
 }
 

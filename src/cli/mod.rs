@@ -7,6 +7,7 @@ pub mod installation;
 mod operate;
 mod progress;
 mod serve;
+mod witness;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ enum Command {
     /// The log: verify it from outside, export it, show its key
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    Witness(witness::WitnessArgs),
 }
 
 /// Runs the command line.
@@ -87,6 +89,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::backup(args).await?,
         Command::Restore(args) => backup::restore(args).await?,
         Command::Audit(command) => return operate::audit(command).await,
+        Command::Witness(args) => return witness::run(args).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -37,6 +37,8 @@ pub(super) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// When serving fails.
 pub(super) async fn serve(portal: Arc<Portal>, listener: TcpListener) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
+    // Whoever cosigned more of this log than there is says so before anybody reads.
+    portal.log.meet_witnesses().await?;
     let (router, _) = web::router(&portal);
     let ending = Arc::new(Notify::new());
     let told = Arc::clone(&ending);
@@ -76,7 +78,7 @@ pub(super) async fn serve(portal: Arc<Portal>, listener: TcpListener) -> anyhow:
 }
 
 /// Returns when the process is asked to end.
-async fn stopped() {
+pub(super) async fn stopped() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;
     };

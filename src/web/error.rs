@@ -27,6 +27,9 @@ use crate::ids::RequestId;
 use crate::inspection::InspectionError;
 use crate::source::SourceError;
 
+/// The code of [`WebError::Unwitnessed`].
+const UNWITNESSED: &str = "unwitnessed";
+
 #[derive(Debug)]
 pub(super) enum WebError {
     /// Not there, or not for this person: nobody is told which.
@@ -48,6 +51,8 @@ pub(super) enum WebError {
     },
     /// The log cannot take an entry, so nothing that needs one is shown.
     Unrecordable,
+    /// The log's witnesses have not cosigned it for too long, so no source is shown.
+    Unwitnessed,
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -88,6 +93,9 @@ impl IntoResponse for WebError {
             Self::TooMany { problem, .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many", problem),
             Self::Unrecordable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unrecordable", "The record cannot be written, so no source is shown.".to_owned())
+            }
+            Self::Unwitnessed => {
+                (StatusCode::SERVICE_UNAVAILABLE, UNWITNESSED, "The record has not been witnessed, so no source is shown.".to_owned())
             }
             Self::Internal(cause) => {
                 // The span around the request carries its id.
@@ -158,6 +166,7 @@ async fn failed(
     let page = match status {
         StatusCode::NOT_FOUND => ErrorPage::not_found(shell),
         StatusCode::FORBIDDEN => ErrorPage::forbidden(shell, &failure.message),
+        StatusCode::SERVICE_UNAVAILABLE if failure.code == UNWITNESSED => ErrorPage::unwitnessed(shell),
         StatusCode::SERVICE_UNAVAILABLE => ErrorPage::unrecordable(shell),
         StatusCode::TOO_MANY_REQUESTS => ErrorPage::too_many(shell, &failure.message, failure.wait.unwrap_or(1)),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => ErrorPage::bad_request(shell, &failure.message),
@@ -184,7 +193,10 @@ async fn shell(portal: &AppState, session: Session, id: &str) -> Option<super::v
 impl From<LogUnavailable> for WebError {
     fn from(cause: LogUnavailable) -> Self {
         tracing::warn!(%cause, "a page was refused because it could not be recorded");
-        Self::Unrecordable
+        match cause {
+            LogUnavailable::Unwitnessed { .. } => Self::Unwitnessed,
+            _ => Self::Unrecordable,
+        }
     }
 }
 

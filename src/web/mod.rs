@@ -12,6 +12,7 @@ mod pages;
 mod routes;
 mod storage;
 pub mod views;
+mod witness;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use tower_sessions::cookie::SameSite;
 
 pub use allowance::Allowance;
 pub use routes::Route;
+pub use witness::serve_witness;
 
 use crate::access::Gate;
 use crate::accounts::Accounts;

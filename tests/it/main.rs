@@ -45,3 +45,5 @@ mod search_work;
 mod sign_in;
 /// What one may not read does not exist: the same answer as for what was never there, and an entry.
 mod unentitled;
+/// A portal and those who cosign its log, as processes: down, slow, lying, killed, and set against an old copy.
+mod witness;

@@ -378,13 +378,15 @@ impl Checkpoint {
 }
 
 /// A number in decimal without sign, spaces or leading zeros.
-pub(crate) fn decimal(text: &str) -> Option<u64> {
+#[must_use]
+pub fn decimal(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
 }
 
 /// Standard base64 with padding. The decoder would also take several padded texts in a row; one value has one spelling here.
-pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
     (BASE64.encode_len(bytes.len()) == text.len() && !text.trim_end_matches('=').contains('=')).then_some(bytes)
 }

@@ -191,7 +191,7 @@ fn read(json: &[u8]) -> Result<Value, WebError> {
 
 /// The signed state of the log that covers everything committed by now.
 pub(super) async fn checkpoint_view(portal: &AppState) -> Result<Checkpoint, WebError> {
-    let note = portal.log.checkpoint().await?;
+    let note = portal.log.newest_checkpoint().await?;
     let parsed: Note = note.parse().map_err(WebError::internal)?;
     let checkpoint = audit::Checkpoint::parse(parsed.text()).map_err(WebError::internal)?;
     // A checkpoint does not say when it was signed, and one is signed whenever the log has grown: not before its last entry.

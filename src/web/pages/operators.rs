@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::audit::Health;
+use crate::audit::witness::Witnessing;
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Public;
@@ -32,9 +33,27 @@ pub(super) async fn ready(_: Public, State(portal): State<AppState>) -> Response
         let text = format!("not ready: {since}{}\nwhat to do: {}\n", alarm.what, alarm.remedy);
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
+    if let Err(why) = witnessed(&portal).await {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response();
+    }
     match portal.database.ping().await {
         Ok(()) => plain("ready\n".to_owned()),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response(),
+    }
+}
+
+/// Whether the log is witnessed as far as it must be for source to be shown.
+async fn witnessed(portal: &AppState) -> Result<(), String> {
+    match portal.log.witnessing().await {
+        Ok(Some(w)) if w.exceeded => {
+            let failing = w.witnesses.iter().filter(|w| w.standing.why().is_some());
+            let said: Vec<String> = failing.map(|w| format!("{} is {}", w.name, w.standing.as_str())).collect();
+            let (entries, seconds) = (w.entries, w.lag.as_secs());
+            let why = if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) };
+            Err(format!("no quorum of witnesses has cosigned the last {entries} entries of the log, the first {seconds} seconds old{why}"))
+        }
+        Ok(_) => Ok(()),
+        Err(_) => Err("the log cannot be read".to_owned()),
     }
 }
 
@@ -46,5 +65,38 @@ pub(super) async fn metrics(_: Public, State(portal): State<AppState>) -> Result
     for (name, kind, help, value) in figures {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }
+    if let Some(witnessing) = portal.log.witnessing().await? {
+        witness_figures(&mut text, &witnessing);
+    }
     Ok(plain(text))
+}
+
+fn witness_figures(text: &mut String, witnessing: &Witnessing) {
+    let figures = [
+        ("lectern_log_witnessed_size", "Size of the newest checkpoint that a quorum of witnesses has cosigned.", witnessing.size),
+        ("lectern_log_witness_lag_entries", "Entries beyond that checkpoint.", witnessing.entries),
+        ("lectern_log_witness_lag_seconds", "Age of the first entry beyond that checkpoint.", witnessing.lag.as_secs()),
+        ("lectern_log_witnessed", "Whether that is within what is allowed; no source is shown otherwise.", u64::from(!witnessing.exceeded)),
+    ];
+    for (name, help, value) in figures {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
+    let name = "lectern_witness_cosigned_size";
+    let _ = writeln!(text, "# HELP {name} The largest size of the log that a witness cosigned for this process.\n# TYPE {name} gauge");
+    for witness in &witnessing.witnesses {
+        let _ = writeln!(text, "{name}{{witness=\"{}\"}} {}", label(&witness.name), witness.size);
+    }
+    let name = "lectern_witness_state";
+    let _ = writeln!(text, "# HELP {name} How a witness does; the state it is in is 1.\n# TYPE {name} gauge");
+    for witness in &witnessing.witnesses {
+        for state in ["unasked", "cosigning", "failing", "lying", "contradicting"] {
+            let is = u8::from(witness.standing.as_str() == state);
+            let _ = writeln!(text, "{name}{{witness=\"{}\",state=\"{state}\"}} {is}", label(&witness.name));
+        }
+    }
+}
+
+/// A label's value in Prometheus' text format.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -166,6 +166,21 @@ impl ErrorPage {
         )
     }
 
+    /// 503: too much of the log has not been cosigned by its witnesses.
+    pub fn unwitnessed(shell: Shell) -> Self {
+        Self::new(
+            shell,
+            503,
+            "The record has not been witnessed, so no source is shown.",
+            "What is read here is recorded in a log that others witness, and they have not confirmed it for longer than is allowed. \
+             Nothing you asked for has left the server.",
+            &[
+                "Try again in a moment: source is shown again by itself once the witnesses confirm the log.",
+                "If this lasts, tell the people who run the portal. Everything but source can be used meanwhile.",
+            ],
+        )
+    }
+
     /// 500: the person sees the request id, the operator's log has the cause.
     pub fn internal(shell: Shell, request: &str) -> Self {
         let mut page = Self::new(

@@ -53,7 +53,7 @@ impl Format {
 /// Why an export ended before its end.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
-    #[error("the record cannot be written")]
+    #[error("{}", if matches!(.0, crate::audit::LogUnavailable::Unwitnessed { .. }) { "the record has not been witnessed" } else { "the record cannot be written" })]
     Unrecordable(#[from] crate::audit::LogUnavailable),
     #[error("what may be read changed")]
     Rights,

@@ -152,7 +152,10 @@ impl Writer {
                     }
                     Err(cause) => {
                         tracing::warn!(%cause, "an answer broke off because it could not be recorded");
-                        "The record cannot be written, so nothing more is shown."
+                        match cause {
+                            LogUnavailable::Unwitnessed { .. } => "The record has not been witnessed, so nothing more is shown.",
+                            _ => "The record cannot be written, so nothing more is shown.",
+                        }
                     }
                 },
                 Some(Err(cause)) => {
