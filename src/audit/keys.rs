@@ -11,7 +11,8 @@ use std::path::Path;
 
 use super::checkpoint::{SignerKey, VerifierKey};
 use super::handover::{HANDOVERS_FILE, Handover, HandoverError, Keys, read_handovers};
-use super::{AuditError, Checkpoint, Context, Draft, Kind, Log, NoteError, Outcome, VKEY_FILE, durable_file};
+use super::store::{self, Condition, Value};
+use super::{AuditError, Checkpoint, Context, Draft, Entry, Kind, Log, NoteError, Outcome, Shared, VKEY_FILE, durable_file, opening};
 use crate::ids::Entropy;
 
 const SECRET: &str = "log.key";
@@ -24,6 +25,8 @@ pub struct LogKey {
     keys: Keys,
     /// As they are published, oldest first.
     handovers: String,
+    /// The key that a change has made which is not finished.
+    next: Option<VerifierKey>,
 }
 
 impl LogKey {
@@ -66,6 +69,8 @@ impl LogKey {
     pub fn read(directory: &Path) -> Result<Self, AuditError> {
         let signer = read_secret(&directory.join(SECRET))?;
         let (text, handovers) = handovers(directory)?;
+        let next = directory.join(NEXT);
+        let next = if next.exists() { Some(read_secret(&next)?.public().clone()) } else { None };
         if let Some(last) = handovers.last()
             && last.new != *signer.public()
         {
@@ -74,7 +79,7 @@ impl LogKey {
                 remedy: format!("Put {SECRET} and {HANDOVERS_FILE} back from the same copy of {}", directory.display()),
             });
         }
-        Ok(Self::of(signer, text, &handovers))
+        Ok(Self { next, ..Self::of(signer, text, &handovers) })
     }
 
     #[must_use]
@@ -102,7 +107,7 @@ impl LogKey {
     fn of(signer: SignerKey, handovers: String, read: &[Handover]) -> Self {
         let mut keys = Keys::from(signer.public().clone());
         keys.follow(read);
-        Self { signer, keys, handovers }
+        Self { signer, keys, handovers, next: None }
     }
 }
 
@@ -133,6 +138,19 @@ impl Log {
     #[must_use]
     pub fn handovers(&self) -> String {
         self.shared.key.handovers().to_owned()
+    }
+}
+
+impl Shared {
+    /// Refuses a key that the log was changed away from.
+    pub(super) async fn check_key(&self) -> Result<(), AuditError> {
+        let changes = [Condition { sql: "e.kind = ?", values: vec![Value::Text(Kind::LogKeyChanged.to_string())] }];
+        let Some(last) = store::find(&self.database, &changes, 1).await?.pop() else { return Ok(()) };
+        let index = last.index;
+        let entry = Entry::read(index, last.entry, None).map_err(|source| AuditError::Entry { index, source })?;
+        let new = entry.facts.get("new").and_then(|new| new.as_str()).unwrap_or_default();
+        let own = [Some(self.key.public()), self.key.next.as_ref()];
+        if own.into_iter().flatten().any(|key| key.to_string() == new) { Ok(()) } else { Err(opening::other_key(self.key.public())) }
     }
 }
 

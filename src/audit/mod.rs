@@ -221,6 +221,7 @@ impl Log {
             moved: Arc::new(Notify::new()),
             client,
         });
+        shared.check_key().await?;
         shared.check_kept().await?;
         if size == 0 {
             shared.write_first_entry().await?;

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 
-use super::AuditError;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, VerifierKey};
 use super::handover::Keys;
 use super::keys::file_error;
 use super::merkle::{self, Frontier, Hash};
 use super::store::{self, Head, TreeNode};
 use super::tiles::nodes_at;
+use super::{AuditError, Kind};
 
 /// Entries read at a time.
 const PAGE: u64 = 1024;
@@ -36,8 +36,8 @@ pub(super) async fn verify_all(on: &mut store::Connection, signed: Option<&Check
         check_signed(&frontier, signed)?;
         // A page ends where the signed checkpoint does, so that its root is met.
         let stop = signed.map_or(head.size, |s| if s.size > frontier.size() { s.size } else { head.size });
-        let nodes = replay(on, &mut frontier, stop).await?;
-        check_nodes(on, &nodes).await?;
+        let replayed = replay(on, &mut frontier, stop).await?;
+        check_nodes(on, &replayed.nodes).await?;
     }
     check_signed(&frontier, signed)?;
     if Head::of(&frontier) != head {
@@ -47,14 +47,24 @@ pub(super) async fn verify_all(on: &mut store::Connection, signed: Option<&Check
     Ok(frontier)
 }
 
-/// Appends at most a page of the stored entries up to `to` to the frontier, each checked against its leaf hash. Returns
-/// the tile nodes that were completed.
-pub(super) async fn replay(on: &mut store::Connection, frontier: &mut Frontier, to: u64) -> Result<Vec<(u32, u64, Hash)>, AuditError> {
+/// Entries that were appended to the frontier.
+pub(super) struct Replayed {
+    /// The tile nodes that were completed.
+    nodes: Vec<(u32, u64, Hash)>,
+    /// One of them says that the log gets another key.
+    pub(super) key_changed: bool,
+}
+
+/// Appends at most a page of the stored entries up to `to` to the frontier, each checked against its leaf hash.
+pub(super) async fn replay(on: &mut store::Connection, frontier: &mut Frontier, to: u64) -> Result<Replayed, AuditError> {
     let entries = store::entries(on, frontier.size(), to, PAGE).await?;
     if entries.is_empty() {
         return Err(refuse(format!("the entry {} is missing", frontier.size())));
     }
     let mut nodes = Vec::new();
+    let mut key_changed = false;
+    // An entry is canonical JSON, where a quotation mark within a text is written otherwise: this can only be its kind.
+    let change = format!("\"kind\":\"{}\"", Kind::LogKeyChanged);
     for stored in entries {
         if stored.index != frontier.size() {
             return Err(refuse(format!("the entry {} is missing", frontier.size())));
@@ -63,13 +73,14 @@ pub(super) async fn replay(on: &mut store::Connection, frontier: &mut Frontier, 
         if stored.leaf != leaf {
             return Err(refuse(format!("the entry {} is not the one that was hashed", stored.index)));
         }
+        key_changed |= memchr::memmem::find(&stored.entry, change.as_bytes()).is_some();
         frontier.push(leaf, |node, hash| {
             if let Some(level) = node.tile_level() {
                 nodes.push((level, node.index, *hash));
             }
         });
     }
-    Ok(nodes)
+    Ok(Replayed { nodes, key_changed })
 }
 
 /// The checkpoint kept outside the database, verified; `None` when there is no such file.
@@ -94,6 +105,17 @@ pub(super) fn missing_checkpoint(file: &Path, size: u64) -> AuditError {
         remedy: "Put that file back from the backup; any checkpoint of this log that somebody kept will do (the end of a \
                  receipt is one). On a further node of a portal, copy it from a node that runs, or fetch /transparency/checkpoint there"
             .to_owned(),
+    }
+}
+
+/// Refuses to go on with a key that is not the log's any more.
+pub(super) fn other_key(own: &VerifierKey) -> AuditError {
+    AuditError::Inconsistent {
+        found: format!("the log was given another key than this process has ({own})"),
+        remedy:
+            "Copy the directory of keys from where the key was changed, and start this portal anew. If the change broke off there, finish \
+                 it with lectern audit key --rotate"
+                .to_owned(),
     }
 }
 

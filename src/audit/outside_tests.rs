@@ -357,3 +357,34 @@ async fn a_change_of_key_that_broke_off_is_finished_or_begun_anew() {
     let refusal = LogKey::read(&keys).unwrap_err().to_string();
     assert!(refusal.contains("handovers ends with a hand-over to"), "{refusal}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_key_before_is_told_and_appends_nothing_more() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        // A node of its own: the same database, its own copy of the keys and of the checkpoint.
+        let keys = bench.dir.path().join("keys");
+        let node = TempDir::new().unwrap();
+        copy_tree(&keys, &node.path().join("keys"));
+        fs::copy(bench.checkpoint_file(), node.path().join("checkpoint")).unwrap();
+        let open = || async {
+            let key = LogKey::read(&node.path().join("keys")).unwrap();
+            let settings = Settings::new(node.path().join("checkpoint"));
+            let clock = Arc::new(crate::clock::SystemClock);
+            Log::open(bench.database().await, key, clock, Entropy::system().unwrap(), settings).await
+        };
+        let other = open().await.unwrap();
+        other.append(opened(1), &context()).await.unwrap();
+        log.change_key(&keys, &Entropy::system().unwrap(), &context()).await.unwrap();
+        log.close().await;
+        let refused = other.append(opened(2), &context()).await.unwrap_err().to_string();
+        assert!(refused.contains("the log was given another key than this process has"), "{refused}");
+        assert!(matches!(other.health(), Health::Broken { .. }));
+        let refused = open().await.unwrap_err().to_string();
+        assert!(refused.contains("the log was given another key"), "{refused}");
+        // With the keys as they are now it goes on.
+        fs::remove_dir_all(node.path().join("keys")).unwrap();
+        copy_tree(&keys, &node.path().join("keys"));
+        open().await.unwrap().append(opened(2), &context()).await.unwrap();
+    }
+}

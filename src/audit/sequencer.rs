@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::checkpoint::VerifierKey;
 use super::event::Sealed;
 use super::merkle::Frontier;
 use super::receipt::Receipt;
@@ -193,7 +194,7 @@ impl Shared {
         // Before the head is read, so that it cannot be ahead of it.
         let verified = self.verified();
         let head = store::lock_head(tx).await?;
-        let mut frontier = extend(tx, verified, &head).await?;
+        let mut frontier = extend(tx, verified, &head, self.key.public()).await?;
         let first = frontier.size();
         let mut nodes = Vec::new();
         for sealed in entries {
@@ -223,7 +224,7 @@ impl Shared {
         let extended = if Head::of(&verified) == head {
             Ok(verified)
         } else {
-            extend(&mut *store::reader(&self.database).await?, verified, &head).await
+            extend(&mut *store::reader(&self.database).await?, verified, &head, self.key.public()).await
         };
         match extended {
             Ok(frontier) => {
@@ -338,7 +339,7 @@ impl Shared {
         let verified = self.verified();
         let mut tx = writer.begin(&self.database).await?;
         let head = store::lock_head(&mut tx).await?;
-        let frontier = extend(&mut tx, verified, &head).await?;
+        let frontier = extend(&mut tx, verified, &head, self.key.public()).await?;
         store::commit_group(tx).await?;
         let size = frontier.size();
         self.saw(frontier);
@@ -362,14 +363,17 @@ impl Shared {
 }
 
 /// Follows the tree from what was verified to the head, by its entries.
-pub(super) async fn extend(on: &mut store::Connection, verified: Frontier, head: &Head) -> Result<Frontier, AuditError> {
+pub(super) async fn extend(on: &mut store::Connection, verified: Frontier, head: &Head, key: &VerifierKey) -> Result<Frontier, AuditError> {
     let mut frontier = verified;
     if head.size < frontier.size() {
         let (is, was) = (head.size, frontier.size());
         return Err(opening::refuse(format!("the log has {is} entries, and had {was} before")));
     }
     while frontier.size() < head.size {
-        opening::replay(on, &mut frontier, head.size).await?;
+        // What this process appends itself is not read back here: another one has changed the key.
+        if opening::replay(on, &mut frontier, head.size).await?.key_changed {
+            return Err(opening::other_key(key));
+        }
     }
     if Head::of(&frontier) == *head {
         Ok(frontier)

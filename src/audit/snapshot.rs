@@ -20,7 +20,7 @@ impl Log {
         let verified = self.shared.verified();
         let mut snapshot = self.shared.database.snapshot().await?;
         let head = store::head_on(snapshot.connection()).await?;
-        let frontier = sequencer::extend(snapshot.connection(), verified, &head).await?;
+        let frontier = sequencer::extend(snapshot.connection(), verified, &head, self.shared.key.public()).await?;
         let origin = self.shared.key.public().name().to_owned();
         let checkpoint = Checkpoint { origin, size: frontier.size(), root: frontier.root() };
         let note = checkpoint.sign(self.shared.key.signer()).to_string();

@@ -30,7 +30,7 @@ use super::transport::{DEADLINE, Http, Reply, Transport};
 use super::{Submission, kept};
 use crate::audit::checkpoint::{Checkpoint, Note, Signature, decimal};
 use crate::audit::policy::Policy;
-use crate::audit::{AuditError, LogKey, Health, Log, LogUnavailable, Shared, durable_file};
+use crate::audit::{AuditError, Health, Log, LogKey, LogUnavailable, Shared, durable_file};
 use crate::clock::Timestamp;
 
 /// The least time between two checkpoints that are offered.
