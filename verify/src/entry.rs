@@ -90,9 +90,13 @@ pub fn check(bytes: &[u8]) -> Result<Checked, EntryError> {
         return Err(EntryError::Says("no facts where it could leave them out"));
     }
     if let Some(lines) = fields.get("place").and_then(|p| p.get("lines"))
-        && !matches!(lines.as_array().map(Vec::as_slice), Some([a, b]) if a.is_u64() && b.is_u64())
+        && !matches!(lines.as_array().map(Vec::as_slice), Some([a, b]) if is_exact(a) && is_exact(b))
     {
         return Err(EntryError::Says("no first and last line"));
+    }
+    let hex = fields.get("place").and_then(|p| p.get("path_hex")).and_then(Value::as_str);
+    if hex.is_some_and(|hex| !is_hex(hex, hex.len() / 2)) {
+        return Err(EntryError::Says("no bytes of its path in hexadecimal"));
     }
     Ok(Checked { details: text("details").map(str::to_owned) })
 }
@@ -141,6 +145,11 @@ fn texts(object: &Map<String, Value>, fields: &[(&str, bool)], what: &str, elsew
         Some((field, _)) => Err(EntryError::Form(format!("the {what} has no {field:?}"))),
         None => Ok(()),
     }
+}
+
+/// An integer that JSON as RFC 8785 writes it states exactly.
+fn is_exact(value: &Value) -> bool {
+    value.as_u64().is_some_and(|number| number < 1 << 53)
 }
 
 fn is_hex(text: &str, bytes: usize) -> bool {
@@ -222,6 +231,59 @@ mod tests {
             assert!(error.contains(says), "{to}: {error}");
         }
         assert!(check(ENTRY.replacen("2027-01-02", "2028-02-29", 1).as_bytes()).is_ok(), "a leap year");
+    }
+
+    /// The schema in the documentation says the same as the code, as far as a schema can.
+    #[test]
+    fn the_published_schema_agrees() {
+        let schema: Value = serde_json::from_str(include_str!("../../docs/entry.schema.json")).unwrap();
+        let mut compiler = boon::Compiler::new();
+        compiler.add_resource("entry.json", schema).unwrap();
+        let mut schemas = boon::Schemas::new();
+        let entry = compiler.compile("entry.json", &mut schemas).unwrap();
+        let agrees = |value: &Value, what: &str| {
+            let by_schema = schemas.validate(value, entry).is_ok();
+            let by_code = check(canonical(value).as_bytes());
+            assert_eq!(by_schema, by_code.is_ok(), "{what}: {by_code:?}");
+            by_schema
+        };
+        let good: Value = serde_json::from_str(ENTRY).unwrap();
+        assert!(agrees(&good, "an entry"));
+        // Each field and each field of its objects: absent, and of other types.
+        let odd = [
+            Value::Null,
+            Value::from(1),
+            Value::from(""),
+            Value::from("x.y"),
+            Value::from(true),
+            serde_json::json!({}),
+            serde_json::json!([]),
+        ];
+        let paths: Vec<String> = good
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(name, value)| {
+                let inner = value.as_object().filter(|_| name != "facts").into_iter().flat_map(|o| o.keys());
+                std::iter::once(format!("/{name}")).chain(inner.map(move |key| format!("/{name}/{key}")))
+            })
+            .collect();
+        let mut refused = 0;
+        for path in &paths {
+            let (parent, name) = path.rsplit_once('/').unwrap();
+            let mut without = good.clone();
+            without.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+            refused += u32::from(!agrees(&without, &format!("without {path}")));
+            for value in &odd {
+                let mut changed = good.clone();
+                *changed.pointer_mut(path).unwrap() = value.clone();
+                refused += u32::from(!agrees(&changed, &format!("{path} as {value}")));
+            }
+            let mut more = good.clone();
+            more.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert("more".into(), Value::from("x"));
+            refused += u32::from(!agrees(&more, &format!("one more beside {path}")));
+        }
+        assert!(refused > 100, "{refused}");
     }
 
     #[test]
