@@ -71,7 +71,7 @@ impl Draft {
 }
 
 async fn tiles(log: &Log, to: &Path, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<u64, AuditError> {
-    let (size, note) = log.shared.checkpoint().await?;
+    let (size, note) = log.shared.published().await?;
     make_directory(to)?;
     let mut personal = create(&to.join(PERSONAL_FILE))?;
     for number in 0..size.div_ceil(WIDTH) {

@@ -99,6 +99,32 @@ async fn a_commit_of_another_room_that_fails_in_storage_poisons_the_log() {
     }
 }
 
+/// What has nothing to do with the log, but is kept on the same disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_write_that_fails_in_storage_poisons_the_log() {
+    const WRITE: &str = "INSERT INTO sign_in_attempts (subject, failures, last_at, not_before) VALUES ('a', 1, 1, 1)";
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        let database = log.shared.database.clone();
+        bench::write(&database, WRITE).await.unwrap();
+        // A refusal is none.
+        bench::write(&database, WRITE).await.unwrap_err();
+        assert_eq!((log.health(), database.fault()), (Health::Open, None));
+        if database.kind() == DatabaseKind::Sqlite {
+            continue;
+        }
+        let raise = "CREATE FUNCTION fails() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'the disk' USING ERRCODE = '58030'; END $$ LANGUAGE plpgsql";
+        bench::execute(&database, raise).await;
+        bench::execute(&database, "CREATE TRIGGER fails BEFORE INSERT ON sign_in_attempts FOR EACH ROW EXECUTE FUNCTION fails()").await;
+        bench::write(&database, WRITE).await.unwrap_err();
+        assert!(matches!(log.append(opened(1), &context()).await, Err(LogUnavailable::Suspended(_))));
+        assert!(matches!(log.health(), Health::Poisoned { why, .. } if why.contains("the disk")));
+        // A log that is broken besides says so: that is the worse of the two.
+        log.shared.suspend(&opening::refuse("it was changed".into()));
+        assert!(matches!(log.health(), Health::Broken { .. }));
+    }
+}
+
 /// A log of 600 entries whose head, as it was at 300, is kept in another table; then changed by these statements. What a start
 /// says of it.
 async fn found(statements: &[&str]) -> Vec<String> {

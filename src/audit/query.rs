@@ -128,10 +128,7 @@ impl Log {
     /// The checkpoint that is published: the newest that a quorum of witnesses has cosigned, where one must; without
     /// witnesses, and until there is one, the newest signed.
     pub async fn checkpoint(&self) -> Result<String, AuditError> {
-        match self.shared.client.as_ref().and_then(Client::witnessed) {
-            Some((_, note)) => Ok(note),
-            None => self.newest_checkpoint().await,
-        }
+        Ok(self.shared.published().await?.1)
     }
 
     /// The signed checkpoint over all committed entries, whether or not witnesses have cosigned it yet.
@@ -213,6 +210,14 @@ impl Log {
 }
 
 impl Shared {
+    /// The size and the note of the checkpoint that is published.
+    pub(super) async fn published(&self) -> Result<(u64, String), AuditError> {
+        match self.client.as_ref().and_then(Client::witnessed) {
+            Some(witnessed) => Ok(witnessed),
+            None => self.checkpoint().await,
+        }
+    }
+
     /// The size and the note of the newest checkpoint.
     pub(super) async fn checkpoint(&self) -> Result<(u64, String), AuditError> {
         let frontier = self.committed().await?;

@@ -404,6 +404,11 @@ pub(super) mod bench {
         sqlx::query(AssertSqlSafe(sql)).execute(database.pool()).await.unwrap().rows_affected()
     }
 
+    /// As a room writes by itself, beside the log.
+    pub(in crate::audit) async fn write(database: &Database, sql: &str) -> Result<(), sqlx::Error> {
+        database.execute(sqlx::query(AssertSqlSafe(sql))).await.map(|_| ())
+    }
+
     /// Makes a database of its own on the PostgreSQL server behind `server`, an address that ends in `/<database>`.
     pub(in crate::audit) async fn create(server: &str, name: &str) -> String {
         sqlx::any::install_default_drivers();

@@ -375,7 +375,6 @@ async fn verify(command: audit::VerifyCommand) -> anyhow::Result<ExitCode> {
     let config = if named { Some(existing(&at)?) } else { existing(&at).ok() };
     let mut own = None;
     if args.what.is_empty()
-        && args.checkpoint.is_empty()
         && let Some(config) = &config
     {
         let database = installation::database(config).await?;

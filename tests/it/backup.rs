@@ -27,7 +27,9 @@ fn configuration(directory: &Path, data: &Path, database: Option<&str>) -> Strin
     fs::create_dir_all(directory).unwrap();
     let file = directory.join("lectern.toml");
     let database = database.map(|url| format!("[database]\nurl = {url:?}\nallow_unsafe = true\n")).unwrap_or_default();
-    fs::write(&file, format!("data = {:?}\nlisten = \"127.0.0.1:0\"\n{database}", data.display().to_string())).unwrap();
+    // Slow machines are no fault of the log.
+    let text = format!("data = {:?}\nlisten = \"127.0.0.1:0\"\n{database}[log]\ndeadline_ms = 60000\n", data.display().to_string());
+    fs::write(&file, text).unwrap();
     file.display().to_string()
 }
 

@@ -165,7 +165,7 @@ impl Client {
 }
 
 impl Log {
-    /// Begins to gather cosignatures, and returns when every witness has been asked once or there is a quorum: from then
+    /// Begins to gather cosignatures, and returns when every witness has been asked once or a quorum is kept: from then
     /// on it is known whether witnesses hold more of this log than there is. Without a policy that asks for witnesses it
     /// does nothing.
     ///
@@ -409,6 +409,7 @@ impl Shared {
             Err(error) => {
                 let file = client.file.display();
                 tracing::error!(%error, %file, "the cosigned checkpoint was not kept, so it does not count; it is tried again");
+                client.gathering().not_kept();
             }
         }
     }

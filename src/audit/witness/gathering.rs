@@ -127,7 +127,7 @@ pub(super) struct Gathering {
     target: Option<Candidate>,
     /// The newest that has the quorum and is kept on disk.
     witnessed: Option<Candidate>,
-    /// Every witness that can be asked has been, or there was a quorum before that.
+    /// Every witness that can be asked has been, or there was a quorum before that and it is kept.
     met: bool,
 }
 
@@ -166,8 +166,13 @@ impl Gathering {
     }
 
     pub(super) fn met(&mut self) -> bool {
-        self.met |= self.target.is_some() && self.is_over();
+        self.met |= self.target.is_some() && self.is_over() && self.unkept().is_none();
         self.met
+    }
+
+    /// What has a quorum could not be kept. Nobody need wait for that.
+    pub(super) fn not_kept(&mut self) {
+        self.met = true;
     }
 
     /// Whether there is nothing to wait for before a newer checkpoint is offered: there is a quorum, or everyone who can
@@ -304,11 +309,12 @@ mod tests {
         gathering.failed(1, 5, Standing::Failing("x".into()));
         assert!(!gathering.is_over() && !gathering.met());
         let kept = gathering.cosigned(2, 5, &sign(2, 5)).unwrap();
-        assert!(gathering.is_over() && gathering.witnessed().is_none());
+        assert!(gathering.is_over() && !gathering.met() && gathering.witnessed().is_none());
         // Until it was written down it is asked for again.
         assert_eq!(gathering.unkept(), Some(kept.clone()));
         gathering.kept(kept.clone());
         assert_eq!((gathering.unkept(), gathering.witnessed()), (None, Some(&kept)));
+        assert!(gathering.met());
 
         // All have failed: what is newer may be offered, and when one is asked again that is waited for.
         assert!(gathering.aim(candidate(6)));
@@ -316,7 +322,7 @@ mod tests {
             assert!(!gathering.is_over());
             gathering.failed(at, 6, Standing::Failing("x".into()));
         }
-        assert!(gathering.is_over() && gathering.met());
+        assert!(gathering.is_over());
         assert!(gathering.aim(candidate(7)));
         assert!(gathering.is_over(), "all are left alone for a while");
         assert_eq!(gathering.begin(1), Some(0));

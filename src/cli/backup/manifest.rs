@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The form of a backup. A later one is another number.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 const NAME: &str = "manifest.json";
 /// More than any manifest is.
 const LONGEST: u64 = 64 << 20;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use data_encoding::BASE64;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use self::manifest::{Backup, LogPart, Manifest, Writing};
 pub(super) use self::restore::{RestoreArgs, restore};
@@ -24,13 +25,15 @@ use super::operate::{context, entropy, existing, say};
 use crate::audit::{Draft, Kind, Outcome};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::database::{DumpError, newest_migration, write_header, write_row};
+use crate::database::{Cell, DumpError, newest_migration, write_header, write_row};
 
 /// What is not carried over: whoever was signed in signs in again, so that no session that was ended since comes back.
 const LEFT_OUT: [&str; 1] = ["sessions"];
 /// What of the data directory is derived, is in the dump, or belongs to a process.
 const DERIVED: [&str; 7] = ["mirrors", "index", "lock", "checkpoint", "lectern.db", "lectern.db-wal", "lectern.db-shm"];
 
+/// The table that a log of any age is most of.
+const ENTRIES: &str = "log_entries";
 const CHECKPOINT: &str = "checkpoint";
 const CONFIGURATION: &str = "configuration.toml";
 
@@ -92,21 +95,28 @@ async fn take(out: &Path, at: &Installation) -> anyhow::Result<()> {
     }
     let (mut snapshot, checkpoint, note) = log.snapshot().await?;
     writing.file(CHECKPOINT, None, async |to| Ok(to.write_all(note.as_bytes()).map(|()| None)?)).await?;
+    let bar = progress("copied", checkpoint.size);
     for table in snapshot.tables().await? {
         if LEFT_OUT.contains(&table.name.as_str()) {
             continue;
         }
+        let is_log = table.name == ENTRIES;
         let write = async |to: &mut manifest::Hashing| {
             write_header(to, &table)?;
-            let rows = snapshot.rows(&table, &mut |row| write_row(to, row).map_err(DumpError::from)).await?;
+            let mut take = |row: &[Cell]| {
+                bar.inc(u64::from(is_log));
+                write_row(to, row).map_err(DumpError::from)
+            };
+            let rows = snapshot.rows(&table, &mut take).await?;
             Ok(Some(rows))
         };
         writing.file(&table_file(&table.name), None, write).await?;
     }
     drop(snapshot);
+    bar.finish_and_clear();
     let log_part = LogPart { origin: checkpoint.origin.clone(), size: checkpoint.size, root: BASE64.encode(&checkpoint.root) };
     writing.finish(|files| Manifest {
-        format: 1,
+        format: manifest::FORMAT,
         taken_at: taken_at.clone(),
         lectern: env!("CARGO_PKG_VERSION").to_owned(),
         database: database.kind().as_str().to_owned(),
@@ -121,6 +131,16 @@ async fn take(out: &Path, at: &Installation) -> anyhow::Result<()> {
     say(&format!("Backed up the log with its {} entries and everything beside it to {dir}, as of {taken_at}.", checkpoint.size))?;
     say("It holds the log's key and personal details: keep it where only those come who may see them. Mirrors and indexes are not in it:")?;
     say("after a restore, lectern mirror sync brings them back.")
+}
+
+/// Progress in entries of the log, on a terminal; nothing elsewhere.
+fn progress(done: &'static str, entries: u64) -> ProgressBar {
+    let bar = ProgressBar::new(entries);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} entries {msg}, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_message(done);
+    bar
 }
 
 fn table_file(table: &str) -> String {

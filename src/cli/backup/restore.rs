@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
 use super::manifest::{Backup, FilePart};
-use super::{CHECKPOINT, CONFIGURATION, LEFT_OUT, table_file};
+use super::{CHECKPOINT, CONFIGURATION, ENTRIES, LEFT_OUT, progress, table_file};
 use crate::audit::{Checkpoint, LogKey, Rebuild, stand, verify_loaded};
 use crate::cli::audit::Installation;
 use crate::cli::installation;
@@ -107,21 +107,24 @@ pub(in crate::cli) async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
 pub(super) fn verify(backup: &Backup, sizes: impl IntoIterator<Item = u64>) -> anyhow::Result<BTreeMap<u64, [u8; 32]>> {
     let checkpoint = checkpoint(backup)?;
     let mut built = Rebuild::keeping(sizes);
+    let bar = progress("verified", checkpoint.size);
     for part in &backup.manifest.files {
         let Some(rows) = part.rows else {
             backup.read(part)?.finish()?;
             continue;
         };
         let mut count = 0;
-        let is_log = part.path == table_file("log_entries");
+        let is_log = part.path == table_file(ENTRIES);
         each_row(backup, part, |table, row| {
             count += 1;
+            bar.inc(u64::from(is_log));
             if is_log { push(&mut built, table, row) } else { Ok(()) }
         })?;
         if count != rows {
             bail!("{} has {count} rows, and the manifest says {rows}", part.path);
         }
     }
+    bar.finish_and_clear();
     Ok(built.finish(&checkpoint)?)
 }
 
@@ -244,6 +247,7 @@ async fn refuse_other(backup: &Backup, checkpoint: &Checkpoint, database: &Datab
 }
 
 async fn load(backup: &Backup, loading: &mut Loading) -> anyhow::Result<()> {
+    let bar = progress("loaded", backup.manifest.log.size);
     for table in loading.tables().to_vec() {
         if LEFT_OUT.contains(&table.name.as_str()) {
             continue;
@@ -260,6 +264,7 @@ async fn load(backup: &Backup, loading: &mut Loading) -> anyhow::Result<()> {
         let mut group = Vec::new();
         while let Some(row) = rows.next_row()? {
             group.push(row);
+            bar.inc(u64::from(table.name == ENTRIES));
             if group.len() == TOGETHER {
                 loading.insert(&given, &group).await.with_context(wanted)?;
                 group.clear();
@@ -269,6 +274,7 @@ async fn load(backup: &Backup, loading: &mut Loading) -> anyhow::Result<()> {
         // Once more: it was read once more.
         file.finish()?;
     }
+    bar.finish_and_clear();
     Ok(())
 }
 

@@ -11,14 +11,16 @@ use super::audit::checkpoint_view;
 use super::receipts::refusals;
 use crate::accounts::Role;
 use crate::audit::tiles::Resource;
+use crate::audit::witness::{self, WitnessState};
 use crate::audit::{Health, Kind, Refusals};
+use crate::clock::Timestamp;
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::{Public, SignedIn, Verifying, Witnessing};
 use crate::web::page::{html, plain};
 use crate::web::views::audit::Checkpoint;
 use crate::web::views::shell::{Notice, Place, Tone};
-use crate::web::views::transparency::Transparency;
+use crate::web::views::transparency::{Transparency, WitnessRow, Witnessed};
 
 /// The state of the log, and how it is verified.
 pub(super) async fn overview(who: SignedIn, State(portal): State<AppState>) -> Result<Response, WebError> {
@@ -35,7 +37,24 @@ pub(super) async fn overview(who: SignedIn, State(portal): State<AppState>) -> R
         standing: Notice::new(tone, standing),
         handovers: portal.log.handovers(),
         reader: who.principal.role() == Role::Reviewer,
+        witnessed: portal.log.witnessing().await?.map(witnessed),
     })
+}
+
+fn witnessed(witnessing: witness::Witnessing) -> Witnessed {
+    let row = |witness: WitnessState| WitnessRow {
+        size: witness.size,
+        at: witness.at.map(Timestamp::micros),
+        state: witness.standing.as_str(),
+        trouble: witness.standing.why().is_some(),
+        name: witness.name,
+    };
+    Witnessed {
+        size: witnessing.size,
+        entries: witnessing.entries,
+        exceeded: witnessing.exceeded,
+        rows: witnessing.witnesses.into_iter().map(row).collect(),
+    }
 }
 
 /// What this person can run to verify what they have.

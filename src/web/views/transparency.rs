@@ -18,6 +18,33 @@ pub struct Transparency {
     pub handovers: String,
     /// The page is for a reviewer.
     pub reader: bool,
+    /// Who cosigns the log; `None` when nobody must.
+    pub witnessed: Option<Witnessed>,
+}
+
+/// How far the log is witnessed.
+#[derive(Debug)]
+pub struct Witnessed {
+    /// The size of the newest checkpoint that a quorum has cosigned.
+    pub size: u64,
+    /// Entries beyond it.
+    pub entries: u64,
+    /// So many that no source is shown.
+    pub exceeded: bool,
+    pub rows: Vec<WitnessRow>,
+}
+
+/// One witness.
+#[derive(Debug)]
+pub struct WitnessRow {
+    pub name: String,
+    /// The size that it cosigned last.
+    pub size: u64,
+    /// When it did, microseconds since the epoch, UTC.
+    pub at: Option<i64>,
+    /// How it does: "cosigning", "failing".
+    pub state: &'static str,
+    pub trouble: bool,
 }
 
 /// `/transparency/receipts`.

@@ -13,7 +13,7 @@ use super::appender::{Appender, Installation, Said};
 use crate::harness::process::said;
 
 /// So many refusals, and whatever could still be acknowledged would have been.
-const REFUSALS: usize = 50;
+const REFUSALS: usize = 400;
 
 /// An answer: the entry that it says is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@ mod revocation;
 mod tails;
 
 /// After a write or sync that the device failed, nothing is acknowledged before a restart.
-const SHUT_UNTIL_RESTART: bool = false;
+const SHUT_UNTIL_RESTART: bool = true;
 
 /// How many faults of a kind: few in every run, all when they are asked for.
 fn count(few: u32, all: u32) -> u32 {
