@@ -155,7 +155,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::audit::{Kind, LogKey, Outcome, Settings, read_public};
+    use crate::audit::checkpoint::SignerKey;
+    use crate::audit::{Checkpoint, Kind, LogKey, Outcome, Settings, merkle, read_public};
     use crate::clock::SystemClock;
     use crate::database::Database;
     use crate::ids::{Entropy, RequestId};
@@ -190,10 +191,17 @@ mod tests {
 
     /// A log, its export, receipts of entry 3 and a checkpoint from before.
     async fn files() -> Files {
+        let key = LogKey::new("portal.example/audit", &Entropy::system().unwrap().bytes()).unwrap();
+        files_of(key).await
+    }
+
+    async fn files_of(key: LogKey) -> Files {
         let dir = TempDir::new().unwrap();
         let path = |name: &str| dir.path().join(name);
         let entropy = Entropy::system().unwrap();
         let database = Database::open(&Database::sqlite_url(&path("db"))).await.unwrap();
+        std::fs::create_dir(path("keys")).unwrap();
+        std::fs::write(path("keys/log.key"), key.signer().to_secret_text()).unwrap();
         let key = LogKey::open_or_create(&path("keys"), "portal.example/audit", &entropy).unwrap();
         let settings = Settings::new(path("checkpoint"));
         let log = Log::open(database, key, Arc::new(SystemClock), entropy, settings).await.unwrap();
@@ -267,6 +275,110 @@ mod tests {
         let (exit, said) = run(None, &["verify", &files.path("out")]);
         assert_eq!(exit, Exit::Fails);
         assert!(said.contains("DOES NOT HOLD: entry 6 does not hash to its leaf") && said.ends_with("First affected entry: 6\n"), "{said}");
+    }
+
+    /// A witness of the portal's log, and a policy that asks for it.
+    fn witness(files: &Files) -> (SignerKey, String) {
+        let witness = SignerKey::witness("witness.example/w1", &[2; 32]).unwrap();
+        let policy = files.path("policy");
+        std::fs::write(&policy, format!("log {}\nwitness w1 {}\nquorum w1\n", files.vkey, witness.public())).unwrap();
+        (witness, policy)
+    }
+
+    fn cosign(witness: &SignerKey, note: &str) -> String {
+        let text = note.split_once("\n\n").unwrap().0;
+        format!("{note}{}", witness.sign(&format!("{text}\n"), 1_790_000_001))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_policy_names_the_key_and_wants_its_quorum() {
+        let files = files().await;
+        let (witness, policy) = witness(&files);
+        let (out, whole) = (files.path("out"), files.path("whole.tlog-proof"));
+        for what in [&out, &whole] {
+            let (exit, said) = run(None, &["verify", what, "--policy", &policy]);
+            assert_eq!(exit, Exit::Fails, "{said}");
+            assert!(said.contains("is not cosigned as the policy asks: no witness of the policy has signed it"), "{said}");
+        }
+        let checkpoint = files.path("out/checkpoint");
+        let note = std::fs::read_to_string(&checkpoint).unwrap();
+        std::fs::write(&checkpoint, cosign(&witness, &note)).unwrap();
+        // What is older than a checkpoint with the quorum, and the beginning of the same log, needs none of its own.
+        let (exit, said) = run(None, &["verify", &out, &whole, "--policy", &policy]);
+        assert_eq!(exit, Exit::Holds, "{said}");
+        assert!(said.contains("cosigned by w1 at 2026-09-21T14:13:21Z") && !said.contains("everybody is shown the same log"), "{said}");
+        let stranger = SignerKey::witness("witness.example/w1", &[3; 32]).unwrap();
+        std::fs::write(&checkpoint, cosign(&stranger, &note)).unwrap();
+        let (exit, said) = run(None, &["verify", &out, "--policy", &policy]);
+        assert_eq!(exit, Exit::Fails, "{said}");
+        let bent = cosign(&witness, &note).replace("witness.example/w1 ", "witness.example/w1 x");
+        std::fs::write(&checkpoint, bent).unwrap();
+        assert_eq!(run(None, &["verify", &out, "--policy", &policy]).0, Exit::Fails);
+        std::fs::write(&policy, "log x\n").unwrap();
+        let (exit, said) = run(None, &["verify", &out, "--policy", &policy]);
+        assert_eq!((exit, said.contains("policy: line 1: ")), (Exit::Usage, true), "{said}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_histories_of_one_log_are_found_without_the_log() {
+        let files = files().await;
+        // The same key over other entries, as many as in the first log when its receipts were given out.
+        let key = LogKey::read(&files.dir.path().join("keys")).unwrap();
+        let (vkey, leaf) = (key.public().to_string(), merkle::leaf(b"another"));
+        let entries: Vec<_> = (0..6_u8).map(|n| if n == 3 { leaf } else { merkle::leaf(&[n]) }).collect();
+        let forged = Checkpoint { origin: key.public().name().to_owned(), size: 6, root: merkle::root_of(&entries) };
+        let other = files.path("other");
+        std::fs::write(&other, forged.sign(key.signer()).to_string()).unwrap();
+        let (whole, kept) = (files.path("whole.tlog-proof"), files.path("kept"));
+        let (exit, said) = run(None, &["verify", &whole, &kept, "--key", &vkey]);
+        assert_eq!(exit, Exit::Holds, "{said}");
+        assert!(said.contains("No two of them say different things"), "{said}");
+        for line in [vec!["verify", &whole, &other], vec!["verify", &kept, &other]] {
+            let (exit, said) = run(None, &[line, vec!["--key", &vkey]].concat());
+            assert_eq!(exit, Exit::Fails, "{said}");
+            assert!(said.contains("say different things about the first 6 entries"), "{said}");
+        }
+        let (exit, said) = run(None, &["verify", &files.path("out"), "--checkpoint", &other, "--key", &vkey]);
+        assert_eq!((exit, said.contains("says other things about the first 6 entries")), (Exit::Fails, true), "{said}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn copies_of_one_log_are_held_against_each_other() {
+        let (files, others) = (files().await, files_of(LogKey::new("portal.example/audit", &[7; 32]).unwrap()).await);
+        let (out, copy) = (files.path("out"), files.path("copy"));
+        copy_tree(&files.dir.path().join("out"), &files.dir.path().join("copy"));
+        let (exit, said) = run(None, &["verify", &out, &copy, "--key", &files.vkey]);
+        assert_eq!((exit, said.matches("it extends 1 older checkpoints").count()), (Exit::Holds, 2), "{said}");
+        // Another log of the same name is none of this key's.
+        let (exit, said) = run(None, &["verify", &out, &others.path("out"), "--key", &files.vkey]);
+        assert_eq!((exit, said.contains("no known key has signed this")), (Exit::Fails, true), "{said}");
+        // A bundle is verified to its last receipt.
+        let whole = std::fs::read_to_string(files.path("whole.tlog-proof")).unwrap();
+        let bundle = files.path("bundle.tlog-proofs");
+        std::fs::write(&bundle, whole.repeat(30)).unwrap();
+        let (exit, said) = run(None, &["verify", &bundle, "--key", &files.vkey]);
+        assert_eq!((exit, said.contains("30 receipts in all: 30 prove their entry")), (Exit::Holds, true), "{said}");
+        std::fs::write(&bundle, format!("{}{}", whole.repeat(29), whole.replace("index 3", "index 4"))).unwrap();
+        let (exit, said) = run(None, &["verify", &bundle, "--key", &files.vkey]);
+        assert_eq!((exit, said.contains("receipt 30 does not prove the entry 4")), (Exit::Fails, true), "{said}");
+        assert!(said.ends_with("First affected entry: 4\n"), "{said}");
+        let (exit, said) = run(None, &["verify", &out, &bundle, "--key", &files.vkey]);
+        assert_eq!((exit, said.contains("receipt 30 does not prove the entry 4")), (Exit::Fails, true), "{said}");
+        std::fs::write(&bundle, format!("{whole}c2sp.org/tlog-proof@v1\nindex x\n\n")).unwrap();
+        assert_eq!(run(None, &["verify", &bundle, "--key", &files.vkey]).0, Exit::Fails);
+    }
+
+    fn copy_tree(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let target = to.join(path.file_name().unwrap());
+            if path.is_dir() {
+                copy_tree(&path, &target);
+            } else {
+                std::fs::copy(&path, &target).unwrap();
+            }
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

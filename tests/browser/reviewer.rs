@@ -41,6 +41,19 @@ fn reads_and_searches() {
     searching(&browser);
     what_is_not_there(&browser);
 
+    browser.follow("Receipts");
+    browser.arrive_at("/transparency/receipts");
+    browser.read("main", "boot/start.c");
+    browser.read("main", "Download all");
+    browser.inspect();
+    browser.go("/transparency/receipts?path=nowhere%2Fat%2Fall");
+    browser.read(".empty", "No receipt matches all of these.");
+    browser.inspect();
+    browser.follow("How the record is kept, and how to verify it");
+    browser.arrive_at("/transparency");
+    browser.read("main", "Every entry is on disk before what it tells of is shown.");
+    browser.inspect();
+
     browser.go("/account");
     browser.read("main", &portal.first_reviewer.email);
     browser.inspect();

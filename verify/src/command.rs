@@ -78,8 +78,12 @@ pub fn verify(args: &VerifyArgs, around: &mut Surroundings<'_>, out: &mut dyn Wr
             writeln!(out, "{why}.")?;
             Ok(Exit::Usage)
         }
+        Err(Trouble::Unread(name, why)) => {
+            writeln!(out, "{name}: {UNREAD}: {why}.")?;
+            Ok(Exit::Fails)
+        }
         Err(Trouble::Fails(name, why)) => {
-            writeln!(out, "{name}: DOES NOT HOLD: {why}.")?;
+            writeln!(out, "{name}: {FAILS}: {why}.")?;
             Ok(Exit::Fails)
         }
     }
@@ -88,13 +92,14 @@ pub fn verify(args: &VerifyArgs, around: &mut Surroundings<'_>, out: &mut dyn Wr
 /// Why nothing could be verified.
 enum Trouble {
     Usage(String),
+    Unread(String, String),
     Fails(String, String),
 }
 
 impl Trouble {
     fn of(name: &str, error: &ArtefactError) -> Self {
         // That a portal cannot be reached is no fault of how it was called.
-        Self::Fails(name.to_owned(), error.to_string())
+        Self::Unread(name.to_owned(), error.to_string())
     }
 }
 
@@ -374,6 +379,9 @@ impl<'a> Targets<'a> {
     }
 }
 
+const FAILS: &str = "DOES NOT HOLD";
+/// Nothing was found out, neither good nor bad.
+const UNREAD: &str = "COULD NOT BE VERIFIED";
 const NO_WITNESS: &str = "Not proved: that everybody is shown the same log; witnesses' cosignatures prove that (--policy).";
 
 fn tell(out: &mut dyn Write, name: &str, trust: &Trust, report: &Report) -> io::Result<()> {
@@ -407,7 +415,8 @@ fn tell(out: &mut dyn Write, name: &str, trust: &Trust, report: &Report) -> io::
 }
 
 fn fails(out: &mut dyn Write, name: &str, error: &FsckError) -> io::Result<()> {
-    writeln!(out, "{name}: DOES NOT HOLD: {error}.")?;
+    let verdict = if matches!(error, FsckError::Artefact(_)) { UNREAD } else { FAILS };
+    writeln!(out, "{name}: {verdict}: {error}.")?;
     if let Some(index) = error.index() {
         writeln!(out, "First affected entry: {index}")?;
     }

@@ -1,9 +1,18 @@
 //! What an entry must look like (`docs/entry.md`): canonical JSON (RFC 8785) of a known form. This is written apart from the
 //! code that writes entries, so that each is held against the other.
 
+mod canonical;
+
+use std::borrow::Cow;
+
 use data_encoding::HEXLOWER;
-use serde_json::{Map, Value};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+
+use self::canonical::EXACT;
 
 /// What is wrong with the bytes of an entry or of a personal part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,80 +34,120 @@ pub struct Checked {
     pub details: Option<String>,
 }
 
-const TEXT: bool = true;
-const OPTIONAL: bool = false;
-const ACTOR: [(&str, bool); 4] = [("account", TEXT), ("agency", OPTIONAL), ("role", TEXT), ("session", OPTIONAL)];
-const PLACE: [(&str, bool); 6] =
-    [("product", TEXT), ("version", OPTIONAL), ("commit", OPTIONAL), ("path", OPTIONAL), ("path_hex", OPTIONAL), ("blob", OPTIONAL)];
-const BASIS: [(&str, bool); 2] = [("entitlement", TEXT), ("agreement", TEXT)];
-const PERSONAL: [(&str, bool); 7] = [
-    ("name", OPTIONAL),
-    ("email", OPTIONAL),
-    ("address", OPTIONAL),
-    ("user_agent", OPTIONAL),
-    ("query", OPTIONAL),
-    ("agency_name", OPTIONAL),
-    ("salt", TEXT),
-];
 const OUTCOMES: [&str; 4] = ["permitted", "denied", "failed", "done"];
+
+/// A text, borrowed where it is written without escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'e>(#[serde(borrow)] Cow<'e, str>);
+
+macro_rules! fields {
+    ($(#[$about:meta])* $form:ident { $($needed:ident),* ; $($optional:ident),* ; $($more:ident : $kind:ty),* }) => {
+        $(#[$about])*
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "that a field is there and is a text is all that is asked of some")]
+        struct $form<'e> {
+            $(#[serde(borrow)] $needed: Text<'e>,)*
+            $(#[serde(default, deserialize_with = "given", borrow)] $optional: Option<Text<'e>>,)*
+            $(#[serde(default, deserialize_with = "given")] $more: Option<$kind>,)*
+        }
+    };
+}
+
+fields! { Actor { account, role; agency, session; } }
+fields! { Place { product; version, commit, path, path_hex, blob; lines: [u64; 2] } }
+fields! { Basis { entitlement, agreement; ; } }
+fields! { Personal { salt; name, email, address, user_agent, query, agency_name; } }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "that a field is there and of its form is all that is asked of some")]
+struct Form<'e> {
+    v: u64,
+    #[serde(borrow)]
+    at: Text<'e>,
+    #[serde(borrow)]
+    kind: Text<'e>,
+    #[serde(borrow)]
+    outcome: Text<'e>,
+    #[serde(borrow)]
+    request: Text<'e>,
+    #[serde(borrow)]
+    salt: Text<'e>,
+    #[serde(default, deserialize_with = "given", borrow)]
+    details: Option<Text<'e>>,
+    #[serde(default, deserialize_with = "object", borrow)]
+    actor: Option<Actor<'e>>,
+    #[serde(default, deserialize_with = "object", borrow)]
+    place: Option<Place<'e>>,
+    #[serde(default, deserialize_with = "object", borrow)]
+    basis: Option<Basis<'e>>,
+    #[serde(default, deserialize_with = "given", borrow)]
+    facts: Option<&'e RawValue>,
+}
+
+/// What is there is no null: what is absent is left out.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// An object; the fields of one in an array, in their order, would be taken for it as well.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    if !raw.starts_with('{') {
+        return Err(D::Error::custom("an object was expected"));
+    }
+    serde_json::from_str(raw).map(Some).map_err(D::Error::custom)
+}
 
 /// Checks that these bytes are an entry. Kinds and facts that a newer version added pass.
 ///
 /// # Errors
 /// When they are not JSON of the form, or spell it in another way than the canonical one.
 pub fn check(bytes: &[u8]) -> Result<Checked, EntryError> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| EntryError::Form(e.to_string()))?;
-    // Written again it must be the same bytes, so that it holds nothing twice and nothing spelt otherwise.
-    if canonical(&value).as_bytes() != bytes {
-        return Err(EntryError::NotCanonical);
-    }
-    let Value::Object(fields) = value else { return Err(EntryError::Form("it is no object".to_owned())) };
-    let text = |name: &str| fields.get(name).and_then(Value::as_str);
-    for (name, value) in &fields {
-        match (name.as_str(), value) {
-            ("v", Value::Number(_))
-            | ("at" | "kind" | "request" | "outcome" | "salt" | "details", Value::String(_))
-            | ("facts", Value::Object(_)) => {}
-            ("actor", Value::Object(object)) => texts(object, &ACTOR, "actor", &[])?,
-            ("place", Value::Object(object)) => texts(object, &PLACE, "place", &["lines"])?,
-            ("basis", Value::Object(object)) => texts(object, &BASIS, "basis", &[])?,
-            _ => return Err(EntryError::Form(format!("the field {name:?} is unknown or of another type"))),
+    let malformed = |e: serde_json::Error| EntryError::Form(e.to_string());
+    if !canonical::is_plainly(bytes) {
+        // Written again it must be the same bytes, so that it holds nothing twice and nothing spelt otherwise.
+        let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+        if canonical(&value).as_bytes() != bytes {
+            return Err(EntryError::NotCanonical);
         }
     }
-    if fields.get("v").and_then(Value::as_u64) != Some(1) {
+    if !bytes.starts_with(b"{") {
+        return Err(EntryError::Form("it is no object".to_owned()));
+    }
+    let form: Form<'_> = serde_json::from_slice(bytes).map_err(malformed)?;
+    if form.v != 1 {
         return Err(EntryError::Says("that it is of a version other than 1"));
     }
-    if !text("at").is_some_and(is_time) {
+    if !is_time(&form.at.0) {
         return Err(EntryError::Says("no time in UTC with six digits of a second"));
     }
-    if !text("kind").is_some_and(is_kind) {
+    if !is_kind(&form.kind.0) {
         return Err(EntryError::Says("no kind"));
     }
-    if !text("outcome").is_some_and(|o| OUTCOMES.contains(&o)) {
+    if !OUTCOMES.contains(&&*form.outcome.0) {
         return Err(EntryError::Says("no outcome"));
     }
-    if text("request").is_none() {
-        return Err(EntryError::Says("no request"));
-    }
-    if !text("salt").is_some_and(|s| is_hex(s, 16)) {
+    if !is_hex(&form.salt.0, 16) {
         return Err(EntryError::Says("no salt of 16 bytes"));
     }
-    if text("details").is_some_and(|d| !is_hex(d, 32)) {
+    if form.details.as_ref().is_some_and(|d| !is_hex(&d.0, 32)) {
         return Err(EntryError::Says("no SHA-256 as its commitment"));
     }
-    if fields.get("facts").and_then(Value::as_object).is_some_and(Map::is_empty) {
+    if form.facts.is_some_and(|f| !f.get().starts_with('{') || f.get() == "{}") {
         return Err(EntryError::Says("no facts where it could leave them out"));
     }
-    if let Some(lines) = fields.get("place").and_then(|p| p.get("lines"))
-        && !matches!(lines.as_array().map(Vec::as_slice), Some([a, b]) if is_exact(a) && is_exact(b))
-    {
-        return Err(EntryError::Says("no first and last line"));
+    if let Some(place) = &form.place {
+        if place.path_hex.as_ref().is_some_and(|hex| !is_hex(&hex.0, hex.0.len() / 2)) {
+            return Err(EntryError::Says("no bytes of its path in hexadecimal"));
+        }
+        if place.lines.is_some_and(|lines| lines.iter().any(|number| *number > EXACT)) {
+            return Err(EntryError::Says("no first and last line"));
+        }
     }
-    let hex = fields.get("place").and_then(|p| p.get("path_hex")).and_then(Value::as_str);
-    if hex.is_some_and(|hex| !is_hex(hex, hex.len() / 2)) {
-        return Err(EntryError::Says("no bytes of its path in hexadecimal"));
-    }
-    Ok(Checked { details: text("details").map(str::to_owned) })
+    Ok(Checked { details: form.details.map(|details| details.0.into_owned()) })
 }
 
 /// Checks a personal part, as it was given, against the commitment in its entry.
@@ -106,16 +155,20 @@ pub fn check(bytes: &[u8]) -> Result<Checked, EntryError> {
 /// # Errors
 /// When it is another one, or not of the form.
 pub fn check_personal(entry: &Checked, beside: &str) -> Result<(), EntryError> {
-    let value: Value = serde_json::from_str(beside).map_err(|e| EntryError::Form(e.to_string()))?;
+    let malformed = |e: serde_json::Error| EntryError::Form(e.to_string());
     // Whoever handed it on may have spelt it anew; the commitment is over the canonical form.
-    let text = canonical(&value);
+    let text = if canonical::is_plainly(beside.as_bytes()) {
+        Cow::Borrowed(beside)
+    } else {
+        Cow::Owned(canonical(&serde_json::from_str::<Value>(beside).map_err(malformed)?))
+    };
     if entry.details.as_deref() != Some(commitment(&text).as_str()) {
         return Err(EntryError::OtherPersonal);
     }
-    match value {
-        Value::Object(object) => texts(&object, &PERSONAL, "personal part", &[]),
-        _ => Err(EntryError::Form("the personal part is no object".to_owned())),
+    if !text.starts_with('{') {
+        return Err(EntryError::Form("the personal part is no object".to_owned()));
     }
+    serde_json::from_str::<Personal<'_>>(&text).map(|_| ()).map_err(malformed)
 }
 
 /// The canonical form (RFC 8785) of what has string keys and finite numbers.
@@ -124,6 +177,14 @@ pub fn check_personal(entry: &Checked, beside: &str) -> Result<(), EntryError> {
 /// When it has other keys or numbers, which no JSON has.
 #[must_use]
 pub fn canonical(value: &impl serde::Serialize) -> String {
+    // serde_json sorts an object's names and writes texts and whole numbers as RFC 8785 does. What is plainly canonical is the one
+    // canonical form of what it says, whoever wrote it.
+    let written = serde_json::to_value(value).and_then(|value| serde_json::to_string(&value));
+    if let Ok(text) = written
+        && canonical::is_plainly(text.as_bytes())
+    {
+        return text;
+    }
     serde_json_canonicalizer::to_string(value).expect("these values have string keys and finite numbers, so they have a canonical form")
 }
 
@@ -131,25 +192,6 @@ pub fn canonical(value: &impl serde::Serialize) -> String {
 #[must_use]
 pub fn commitment(beside: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(beside))
-}
-
-/// That an object holds these texts, and nothing else but the fields that are checked elsewhere.
-fn texts(object: &Map<String, Value>, fields: &[(&str, bool)], what: &str, elsewhere: &[&str]) -> Result<(), EntryError> {
-    for (name, value) in object {
-        let known = fields.iter().any(|(field, _)| field == name) && value.is_string();
-        if !known && !elsewhere.contains(&name.as_str()) {
-            return Err(EntryError::Form(format!("the field {name:?} of the {what} is unknown or of another type")));
-        }
-    }
-    match fields.iter().find(|(field, needed)| *needed && !object.contains_key(*field)) {
-        Some((field, _)) => Err(EntryError::Form(format!("the {what} has no {field:?}"))),
-        None => Ok(()),
-    }
-}
-
-/// An integer that JSON as RFC 8785 writes it states exactly.
-fn is_exact(value: &Value) -> bool {
-    value.as_u64().is_some_and(|number| number < 1 << 53)
 }
 
 fn is_hex(text: &str, bytes: usize) -> bool {
@@ -205,15 +247,16 @@ mod tests {
             (r#""v":1"#, r#""v":1,"v":1"#, "canonical"),
             (r#""v":1"#, r#""v":1.0"#, "canonical"),
             ("kernel", "k\\u0065rnel", "canonical"),
-            (r#""v":1"#, r#""v":1,"z":1"#, r#"the field "z" is unknown"#),
-            (r#""v":1"#, r#""v":"1""#, r#"the field "v" is unknown or of another type"#),
+            (r#""v":1"#, r#""v":1,"z":1"#, "unknown field `z`"),
+            (r#""v":1"#, r#""v":"1""#, "invalid type: string"),
             (r#""v":1"#, r#""v":2"#, "of a version other than 1"),
-            (r#","v":1"#, "", "of a version other than 1"),
-            (r#""product":"kernel","#, "", r#"the place has no "product""#),
-            (r#""product":"kernel","#, r#""product":1,"#, r#"the field "product" of the place"#),
-            (r#""product":"#, r#""pro":"","product":"#, r#"the field "pro" of the place"#),
-            ("[1,20]", "[1]", "no first and last line"),
-            ("[1,20]", "[1,-20]", "no first and last line"),
+            (r#","v":1"#, "", "missing field `v`"),
+            (r#""product":"kernel","#, "", "missing field `product`"),
+            (r#""product":"kernel","#, r#""product":1,"#, "invalid type: integer"),
+            (r#""product":"#, r#""pro":"","product":"#, "unknown field `pro`"),
+            ("[1,20]", "[1]", "invalid length 1"),
+            ("[1,20]", "[1,-20]", "invalid value: integer `-20`"),
+            ("[1,20]", "[1,9007199254740992]", "no first and last line"),
             (r#""facts":{"a":{"x":"é\n","y":null},"bytes":3,"z":1}"#, r#""facts":{}"#, "no facts"),
             ("permitted", "perhaps", "no outcome"),
             ("source.file.opened", "Source", "no kind"),
@@ -221,9 +264,10 @@ mod tests {
             ("-01-02T", "-02-29T", "no time in UTC"),
             ("-01-02T", "-00-02T", "no time in UTC"),
             ("T03:", "T24:", "no time in UTC"),
+            (r#"{"agreement":"agr_1","entitlement":"ent_1"}"#, r#"["ent_1","agr_1"]"#, "an object was expected"),
             (r#""salt":"00"#, r#""salt":"0g"#, "no salt"),
             (r#""facts""#, r#""details":"0","facts""#, "no SHA-256"),
-            (r#""request":"req_1","#, "", "no request"),
+            (r#""request":"req_1","#, "", "missing field `request`"),
         ] {
             let changed = ENTRY.replacen(from, to, 1);
             assert_ne!(changed, ENTRY, "{from}");
