@@ -159,7 +159,7 @@ const ENTRY_COLUMNS: &str = "idx, leaf, entry, personal, at, kind, account, emai
 pub(super) async fn insert_entries(tx: &mut Connection, first: u64, entries: &[Sealed]) -> Result<()> {
     let mut index = first;
     for chunk in chunks(entries) {
-        let sql = insert("log_entries", ENTRY_COLUMNS, 17, chunk.len());
+        let sql = insert(tx, "log_entries", ENTRY_COLUMNS, 17, chunk.len());
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for sealed in chunk {
             query = bind_entry(query, index, sealed);
@@ -172,7 +172,7 @@ pub(super) async fn insert_entries(tx: &mut Connection, first: u64, entries: &[S
         places.extend((0_i64..).zip(sealed.form.shown()).map(|(position, shown)| (index, position, shown)));
     }
     for chunk in chunks(&places) {
-        let mut query = sqlx::query(AssertSqlSafe(insert("log_places", "idx, position, product, path, blob", 5, chunk.len())));
+        let mut query = sqlx::query(AssertSqlSafe(insert(tx, "log_places", "idx, position, product, path, blob", 5, chunk.len())));
         for (index, position, shown) in chunk {
             query = query
                 .bind(signed(*index))
@@ -188,7 +188,7 @@ pub(super) async fn insert_entries(tx: &mut Connection, first: u64, entries: &[S
 
 pub(super) async fn insert_nodes(tx: &mut Connection, nodes: &[(u32, u64, Hash)]) -> Result<()> {
     for chunk in chunks(nodes) {
-        let mut query = sqlx::query(AssertSqlSafe(insert("log_tree", "level, n, hash", 3, chunk.len())));
+        let mut query = sqlx::query(AssertSqlSafe(insert(tx, "log_tree", "level, n, hash", 3, chunk.len())));
         for (level, n, hash) in chunk {
             query = query.bind(i64::from(*level)).bind(signed(*n)).bind(hash.to_vec());
         }
@@ -355,14 +355,20 @@ pub(super) fn plain(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// `INSERT INTO table (columns) VALUES ($1, …), …` for this many rows.
-fn insert(table: &str, columns: &str, width: usize, rows: usize) -> String {
+/// `INSERT INTO table (columns) VALUES ($1, …), …` for this many rows. SQLite gets nameless placeholders: it looks the name of each
+/// one up among all others, which is most of the work when they are many.
+fn insert(on: &Connection, table: &str, columns: &str, width: usize, rows: usize) -> String {
+    let nameless = on.backend_name() == "SQLite";
     let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 1..=width {
             sql += if column == 1 { "" } else { ", " };
-            sql += &placeholder(row * width + column);
+            if nameless {
+                sql.push('?');
+            } else {
+                sql += &placeholder(row * width + column);
+            }
         }
         sql.push(')');
     }
