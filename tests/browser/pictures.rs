@@ -22,7 +22,7 @@ fn for_the_readme() {
     };
 
     browser.sign_in(&portal.first_reviewer);
-    for path in ["src/access/policy.rs", "src/audit/merkle.rs#L54-L60"] {
+    for path in ["src/access/policy.rs", "verify/src/merkle.rs#L54-L60"] {
         browser.go(&format!("/p/lectern/main/file/{path}"));
         browser.read(".seal", "Recorded as entry");
     }
