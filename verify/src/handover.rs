@@ -253,6 +253,9 @@ mod tests {
             }
             assert!(matches!(keys.open(&at(5).sign(&key(4)).to_string()), Err(NoteError::Unsigned(_))));
         }
+        // Signed by the right key, but about another log.
+        let elsewhere = Checkpoint { origin: "elsewhere.example/audit".into(), ..at(5) }.sign(&key(1)).to_string();
+        assert!(matches!(Keys::from(key(1).public().clone()).open(&elsewhere), Err(NoteError::OtherLog { .. })));
         let mut stranger = Keys::from(key(4).public().clone());
         stranger.follow(&handovers);
         assert!(stranger.handovers().is_empty());
