@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench log` appends with 1, 16, 64 and 256 writers, each waiting for its entry to be durable before it begins the next.
 //! Beside each row a bare loop writes records of 600 bytes to a file on the same disk and syncs it after as many as the log committed
-//! together, in the same minute: the ratio says what a commit costs besides the sync. Then the log is grown to a million entries, and
+//! together, in the same minute, and another writes such records as rows of a table of two columns to the same database: the ratios say what
+//! a commit costs besides the sync, and besides a database's. Then the log is grown to a million entries, and
 //! verified from outside, through an export, and at a start. `-- --quick` is for seeing that it works; `-- --help` names the options.
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use lectern::clock::{SharedClock, SystemClock};
 use lectern::config::Config;
 use lectern::database::Database;
 use lectern::ids::{Entropy, RequestId};
+use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
 mod cluster;
@@ -89,18 +91,22 @@ async fn measure_on(name: &str, data: &Path, url: Option<String>, span: Duration
     fs::write(&config, format!("data = {:?}\n{database}[log]\ndeadline_ms = 60000\n", data.display().to_string()))?;
     let opened = Opened::open(&config).await?;
     say(&format!("\n{name}\n"))?;
-    say("| writers | entries a second | p50 ms | p99 ms | entries a commit | bare loop, entries a second | bare loop / log |")?;
-    say("|--:|--:|--:|--:|--:|--:|--:|")?;
+    say(
+        "| writers | entries a second | p50 ms | p99 ms | entries a commit | bare table, entries a second | bare table / log | bare file, entries a second | bare file / log |",
+    )?;
+    say("|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
     for writers in WRITERS {
         let appended = opened.append(writers, span).await?;
-        let bare = bare(data, appended.group, span)?;
+        let table = opened.bare_table(appended.group, span).await?;
+        let file = bare_file(data, appended.group, span)?;
         say(&format!(
-            "| {writers} | {:.0} | {:.2} | {:.2} | {:.0} | {bare:.0} | {:.2} |",
+            "| {writers} | {:.0} | {:.2} | {:.2} | {:.0} | {table:.0} | {:.2} | {file:.0} | {:.2} |",
             appended.per_second,
             appended.p50,
             appended.p99,
             appended.group,
-            bare / appended.per_second
+            table / appended.per_second,
+            file / appended.per_second
         ))?;
     }
     let filled = opened.fill(entries).await?;
@@ -214,6 +220,35 @@ impl Opened {
         Ok(Appended { per_second: count / whole, p50: at(50), p99: at(99), group })
     }
 
+    /// How many records a second a table of two columns takes durably, when each group of so many is a transaction.
+    async fn bare_table(&self, group: f64, span: Duration) -> anyhow::Result<f64> {
+        let mut connection = self.database.pool().acquire().await?;
+        sqlx::query("CREATE TABLE bare (idx BIGINT PRIMARY KEY, record BYTEA NOT NULL)").execute(&mut *connection).await?;
+        let (begin, nameless) = match self.database.kind() {
+            lectern::database::Kind::Sqlite => ("BEGIN IMMEDIATE", true),
+            lectern::database::Kind::Postgres => ("BEGIN", false),
+        };
+        let mut groups = Groups::of(group);
+        let began = Instant::now();
+        while began.elapsed() < span {
+            let mut tx = connection.begin_with(begin).await?;
+            let records: Vec<u32> = groups.next().collect();
+            for chunk in records.chunks(128) {
+                let row = |n: usize| if nameless { "(?, ?)".to_owned() } else { format!("(${}, ${})", 2 * n + 1, 2 * n + 2) };
+                let rows: Vec<String> = (0..chunk.len()).map(row).collect();
+                let mut query = sqlx::query(AssertSqlSafe(format!("INSERT INTO bare (idx, record) VALUES {}", rows.join(", "))));
+                for record in chunk {
+                    query = query.bind(i64::from(*record)).bind(vec![7; RECORD]);
+                }
+                query.execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+        }
+        let per_second = f64::from(groups.given) / began.elapsed().as_secs_f64();
+        sqlx::query("DROP TABLE bare").execute(&mut *connection).await?;
+        Ok(per_second)
+    }
+
     /// Appends until there are so many entries. Gives how many there are, and how long that took.
     async fn fill(&self, entries: u64) -> anyhow::Result<(u64, Duration)> {
         let began = Instant::now();
@@ -250,25 +285,41 @@ fn opened(writer: usize, n: usize) -> Draft {
         .fact("size", 5_000)
 }
 
+/// Groups of a size that need not be whole: groups of 2.5 are groups of 2 and of 3.
+struct Groups {
+    size: f64,
+    given: u32,
+    due: f64,
+}
+
+impl Groups {
+    fn of(size: f64) -> Self {
+        Self { size, given: 0, due: 0.0 }
+    }
+
+    /// The numbers of the next group's records.
+    fn next(&mut self) -> std::ops::Range<u32> {
+        self.due += self.size;
+        let first = self.given;
+        while f64::from(self.given) + 0.5 < self.due {
+            self.given += 1;
+        }
+        first..self.given
+    }
+}
+
 /// How many records a second a file takes durably, when it is synced after each group of so many.
-fn bare(dir: &Path, group: f64, span: Duration) -> anyhow::Result<f64> {
+fn bare_file(dir: &Path, group: f64, span: Duration) -> anyhow::Result<f64> {
     let path = dir.join("bare");
     let mut file = File::create(&path)?;
-    let (began, mut synced) = (Instant::now(), 0.0);
-    let (mut written, mut due) = (0_u32, 0.0);
+    let mut groups = Groups::of(group);
+    let began = Instant::now();
     while began.elapsed() < span {
-        due += group;
-        let mut records = Vec::new();
-        // Groups of 2.5 are groups of 2 and of 3.
-        while f64::from(written) + 0.5 < due {
-            records.extend_from_slice(&[7; RECORD]);
-            written += 1;
-        }
+        let records: Vec<u8> = groups.next().flat_map(|_| [7; RECORD]).collect();
         file.write_all(&records)?;
         file.sync_data()?;
-        synced = f64::from(written);
     }
-    let per_second = synced / began.elapsed().as_secs_f64();
+    let per_second = f64::from(groups.given) / began.elapsed().as_secs_f64();
     fs::remove_file(path)?;
     Ok(per_second)
 }

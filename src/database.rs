@@ -312,6 +312,11 @@ async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> 
         // What is erased leaves the file.
         "PRAGMA secure_delete = ON",
         "PRAGMA cache_size = -16000",
+        // What a statement of many rows keeps until it has ended, in case it must be undone, goes to no file: that was half of all
+        // that was written for an entry.
+        "PRAGMA temp_store = MEMORY",
+        // Frames (16 MiB) before they are moved into the database: a page that many commits change is then moved once for all of them.
+        "PRAGMA wal_autocheckpoint = 4000",
     ] {
         sqlx::query(pragma).execute(&mut *connection).await?;
     }

@@ -340,8 +340,10 @@ impl Shared {
         let mut tx = writer.begin(&self.database).await?;
         let head = store::lock_head(&mut tx).await?;
         let frontier = extend(&mut tx, verified, &head, self.key.public()).await?;
-        store::commit_group(tx).await?;
         let size = frontier.size();
+        // To where it is: a write, as an entry would be.
+        store::move_head(&mut tx, size, &frontier).await?;
+        store::commit_group(tx).await?;
         self.saw(frontier);
         Ok(size)
     }

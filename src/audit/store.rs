@@ -1,5 +1,7 @@
 //! The log's SQL, one text for SQLite and PostgreSQL. Nothing here decides anything.
 
+use std::time::{Duration, Instant};
+
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row, Transaction};
@@ -83,7 +85,12 @@ pub(super) async fn head_on(on: &mut Connection) -> Result<Head> {
 pub(super) struct Writer {
     connection: Option<AnyConnection>,
     begin: &'static str,
+    /// When it was last seen to be alive.
+    alive: Option<Instant>,
 }
+
+/// How long after its last transaction a connection is taken for alive. One that was lost sooner suspends the log for a moment.
+const FRESH: Duration = Duration::from_secs(1);
 
 impl Writer {
     pub(super) fn new(database: &Database) -> Self {
@@ -92,16 +99,18 @@ impl Writer {
             Kind::Sqlite => "BEGIN IMMEDIATE",
             Kind::Postgres => "BEGIN",
         };
-        Self { connection: None, begin }
+        Self { connection: None, begin, alive: None }
     }
 
     /// Begins a transaction. A connection that was lost while nobody wrote is replaced: nothing was sent on it yet.
     pub(super) async fn begin(&mut self, database: &Database) -> Result<Transaction<'_, Any>> {
         let begin = self.begin;
         let alive = match &mut self.connection {
+            Some(_) if self.alive.is_some_and(|seen| seen.elapsed() < FRESH) => true,
             Some(connection) => connection.ping().await.is_ok(),
             None => false,
         };
+        self.alive = Some(Instant::now());
         if !alive {
             self.connection = Some(database.pool().acquire().await?.detach());
         }
@@ -115,9 +124,12 @@ impl Writer {
     }
 }
 
-/// The head, locked until the transaction ends.
+/// The head, locked until the transaction ends: on SQLite all of the database is, from the beginning of one that writes.
 pub(super) async fn lock_head(tx: &mut Connection) -> Result<Head> {
-    let sql = "UPDATE log_head SET size = size WHERE id = 1 RETURNING size, root, frontier";
+    if is_sqlite(tx) {
+        return head_on(tx).await;
+    }
+    let sql = "SELECT size, root, frontier FROM log_head WHERE id = 1 FOR UPDATE";
     to_head(&sqlx::query(sql).fetch_one(tx).await?)
 }
 
@@ -358,7 +370,7 @@ pub(super) fn plain(text: &str) -> String {
 /// `INSERT INTO table (columns) VALUES ($1, …), …` for this many rows. SQLite gets nameless placeholders: it looks the name of each
 /// one up among all others, which is most of the work when they are many.
 fn insert(on: &Connection, table: &str, columns: &str, width: usize, rows: usize) -> String {
-    let nameless = on.backend_name() == "SQLite";
+    let nameless = is_sqlite(on);
     let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
@@ -373,6 +385,10 @@ fn insert(on: &Connection, table: &str, columns: &str, width: usize, rows: usize
         sql.push(')');
     }
     sql
+}
+
+fn is_sqlite(on: &Connection) -> bool {
+    on.backend_name() == "SQLite"
 }
 
 fn placeholder(number: usize) -> String {
