@@ -15,6 +15,9 @@ pub enum ConfigError {
     Syntax { path: PathBuf, cause: String },
     #[error("the configuration key `{key}` {problem}; {remedy}")]
     Value { key: &'static str, problem: String, remedy: &'static str },
+    /// The same of what a command was given.
+    #[error("{name} {problem}; {remedy}")]
+    Option { name: &'static str, problem: String, remedy: &'static str },
 }
 
 /// What a portal is configured to do. Made only by [`Config::load`] and [`Config::for_data`], which check it.

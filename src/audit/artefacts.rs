@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::tiles::{LONGEST_BUNDLE, Resource};
-use super::{ArtefactError, Artefacts, Log, VKEY_FILE, handover};
+use super::{ArtefactError, Artefacts, Log, VKEY_FILE, handover, outgoing};
 
 /// A portal, over HTTP.
 pub struct Portal {
@@ -19,21 +19,7 @@ impl Portal {
     pub fn new(address: &str, token: Option<String>) -> Self {
         let base = address.trim_end_matches('/');
         let is_host = base.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
-        let tls = ureq::tls::TlsConfig::builder()
-            .provider(ureq::tls::TlsProvider::NativeTls)
-            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            // A portal that wants a sign-in redirects; following would only fetch its sign-in page.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(Duration::from_secs(120)))
-            .user_agent("lectern-verify")
-            .build()
-            .new_agent();
+        let agent = outgoing::agent("lectern-verify", Some(Duration::from_secs(10)), Duration::from_secs(120));
         Self { base: if is_host { format!("{base}/transparency") } else { base.to_owned() }, agent, token }
     }
 }

@@ -42,7 +42,22 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
     Ok(beside)
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+/// Makes a directory, all that is in it, and its own name durable.
+pub(super) fn sync_below(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_below(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(directory)?.sync_all()?;
+    sync_directory(directory)
+}
+
+/// Makes the name of a file durable.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }

@@ -104,7 +104,8 @@ async fn tiles(log: &Log, to: &Path, progress: &mut (dyn FnMut(u64, u64) + Send)
     }
     let key = format!("{}\n", log.public_key());
     durable_file::replace(&to.join(VKEY_FILE), key.as_bytes()).map_err(|e| file_error(to, e))?;
-    // Last, so that a directory with a checkpoint has all that belongs to it.
+    // Last, so that a directory with a checkpoint has all that belongs to it, whatever happens to the machine.
+    durable_file::sync_below(to).map_err(|e| file_error(to, e))?;
     let checkpoint = to.join(Resource::Checkpoint.to_string());
     durable_file::replace(&checkpoint, note.as_bytes()).map_err(|e| file_error(&checkpoint, e))?;
     Ok(size)
@@ -276,5 +277,5 @@ fn create(path: &Path) -> Result<BufWriter<File>, AuditError> {
 
 fn finish(mut file: BufWriter<File>, path: &Path) -> Result<(), AuditError> {
     let flushed = file.flush().and_then(|()| file.get_ref().sync_all());
-    flushed.map_err(|e| file_error(path, e))
+    flushed.and_then(|()| durable_file::sync_directory(path)).map_err(|e| file_error(path, e))
 }

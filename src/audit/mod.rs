@@ -22,6 +22,7 @@ mod health;
 mod keys;
 mod kind;
 mod opening;
+mod outgoing;
 mod query;
 mod receipt;
 mod receipts;

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use super::audit::{self, AuditCommand, Installation};
 use super::{DEFAULT_DATA, installation, progress, serve as serving};
 use crate::accounts::{NewAccount, Password, Role};
+use crate::audit::witness::Witnessing;
 use crate::audit::{Context, Draft, Kind, Outcome, Own, read_public};
 use crate::catalog::{NewProduct, Product};
 use crate::clock::SystemClock;
@@ -213,6 +214,16 @@ pub(super) async fn doctor(at: &Installation) -> anyhow::Result<ExitCode> {
             say(&format!("log: {alarm}"))?;
         }
     }
+    portal.log.meet_witnesses().await?;
+    if let Some(witnessing) = portal.log.witnessing().await? {
+        well &= !witnessing.exceeded;
+        say(&witnessed(&witnessing))?;
+        for witness in &witnessing.witnesses {
+            well &= witness.standing.why().is_none();
+            let why = witness.standing.why().map(|why| format!(": {why}")).unwrap_or_default();
+            say(&format!("witness {}: {}{why}", witness.name, witness.standing.as_str()))?;
+        }
+    }
     let behind = portal.jobs.open_indexes().await?;
     for product in portal.catalog.products().await? {
         let versions = portal.catalog.versions(&product.id).await?;
@@ -225,6 +236,18 @@ pub(super) async fn doctor(at: &Installation) -> anyhow::Result<ExitCode> {
     }
     portal.log.close().await;
     Ok(ExitCode::from(u8::from(!well)))
+}
+
+fn witnessed(witnessing: &Witnessing) -> String {
+    let Witnessing { size, entries, lag, exceeded, .. } = witnessing;
+    let refused = if *exceeded { ", more than is allowed: no source is shown" } else { "" };
+    match entries {
+        0 => format!("witnesses: a quorum has cosigned all {size} entries"),
+        _ => format!(
+            "witnesses: a quorum has cosigned {size} entries; {entries} more wait, the first for {} seconds{refused}",
+            lag.as_secs()
+        ),
+    }
 }
 
 pub(super) async fn mirror(command: MirrorCommand) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -53,21 +53,28 @@ pub(super) struct WitnessArgs {
 /// When the trust policy that it names cannot be read or is not one.
 pub(super) fn witnesses(config: &LogConfig) -> Result<Option<Witnesses>, ConfigError> {
     let Some(file) = &config.policy else { return Ok(None) };
-    let wrong = |problem: String| ConfigError::Value {
+    let policy = policy(file).map_err(|problem| ConfigError::Value {
         key: "log.policy",
-        problem: format!("names {}, {problem}", file.display()),
+        problem,
         remedy: "name a trust policy (C2SP tlog-policy) with \"witness NAME VKEY URL\" lines and a quorum, or leave the key out",
-    };
-    let bytes = std::fs::read(file).map_err(|cause| wrong(format!("which cannot be read: {cause}")))?;
-    let policy = Policy::parse(&bytes).map_err(|cause| wrong(format!("which is no trust policy: {cause}")))?;
+    })?;
     Ok(Some(Witnesses::new(policy, config.witness_lag, config.witness_lag_entries)))
+}
+
+fn policy(file: &Path) -> Result<Policy, String> {
+    let wrong = |problem: String| format!("names {}, {problem}", file.display());
+    let bytes = std::fs::read(file).map_err(|cause| wrong(format!("which cannot be read: {cause}")))?;
+    Policy::parse(&bytes).map_err(|cause| wrong(format!("which is no trust policy: {cause}")))
 }
 
 pub(super) async fn run(args: WitnessArgs) -> anyhow::Result<ExitCode> {
     let mut logs = args.logs;
     if let Some(file) = &args.policy {
-        let bytes = std::fs::read(file).with_context(|| format!("the trust policy {} cannot be read", file.display()))?;
-        let policy = Policy::parse(&bytes).with_context(|| format!("the trust policy {}", file.display()))?;
+        let policy = policy(file).map_err(|problem| ConfigError::Option {
+            name: "--policy",
+            problem,
+            remedy: "name a trust policy (C2SP tlog-policy) with a \"log VKEY\" line for each log",
+        })?;
         logs.extend(policy.logs().iter().map(|line| line.key.clone()));
     }
     let listener = serve::listen(args.listen).await?;

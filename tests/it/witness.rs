@@ -393,6 +393,15 @@ fn a_portal_that_was_put_back_to_an_older_copy_is_refused_because_of_its_witness
     let program = Program::start(installed.serve(&configuration));
     read(&program, &installed.data);
     drop(program);
+    // So that a doctor says, who asks as a portal does; and that all is not well without one.
+    let doctor = || run(&["doctor", "--config", &configuration.display().to_string()]);
+    let looked = doctor();
+    assert_eq!(looked.status.code(), Some(0), "{}", said(&looked));
+    assert!(said(&looked).contains("\nwitness agency: cosigning\n"), "{}", said(&looked));
+    drop(witness);
+    let looked = doctor();
+    assert_eq!(looked.status.code(), Some(1), "{}", said(&looked));
+    assert!(said(&looked).contains("\nwitness agency: failing: "), "{}", said(&looked));
     // A policy that is none is a matter of configuration.
     let output = refused(&mut installed.serve(&installed.configure("quorum nobody\n")));
     let text = said(&output);
@@ -407,6 +416,13 @@ fn the_command_says_who_it_is_for_and_ends_when_it_is_told() {
     assert!(text.contains("on a machine of the agency's") && text.contains("It proves nothing when the vendor runs it"), "{text}");
     assert_eq!(run(&["witness", "--data", "x"]).status.code(), Some(2), "a log must be named");
     let home = tempfile::tempdir().unwrap();
+    let policy = home.path().join("policy").display().to_string();
+    for (text, problem) in [(None, "which cannot be read: "), (Some("quorum nobody\n"), "line 1: \"nobody\" is no witness or group")] {
+        text.map(|text| std::fs::write(&policy, text).unwrap());
+        let refused = run(&["witness", "--data", "x", "--policy", &policy]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains("--policy names ") && said(&refused).contains(problem), "{}", said(&refused));
+    }
     let data = home.path().join("agency");
     let log = SignerKey::new("portal.example/audit", &[1; 32]).unwrap();
     let mut witness = Running::start(&data, &log.public().to_string());

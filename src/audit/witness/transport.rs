@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::hash_of;
 use crate::audit::checkpoint::LONGEST_NOTE;
+use crate::audit::outgoing;
 
 /// How long one exchange may take, from the name's look-up to the answer's last byte.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -40,20 +41,7 @@ pub struct Http {
 impl Http {
     #[must_use]
     pub fn new() -> Self {
-        let tls = ureq::tls::TlsConfig::builder()
-            .provider(ureq::tls::TlsProvider::NativeTls)
-            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_global(Some(DEADLINE))
-            .user_agent("lectern")
-            .build()
-            .new_agent();
-        Self { agent }
+        Self { agent: outgoing::agent("lectern", None, DEADLINE) }
     }
 }
 

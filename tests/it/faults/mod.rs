@@ -19,6 +19,8 @@ mod appender;
 mod calls;
 /// The clock goes forwards and backwards by a year.
 mod clock;
+/// Commands that said that they were done, before the power is cut.
+mod commands;
 /// A disk without room.
 mod full_disk;
 /// A disk that holds every write back.
