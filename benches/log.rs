@@ -221,17 +221,17 @@ impl Opened {
     }
 
     /// How many records a second a table of two columns takes durably, when each group of so many is a transaction.
-    async fn bare_table(&self, group: f64, span: Duration) -> anyhow::Result<f64> {
+    async fn bare_table(&self, size: f64, span: Duration) -> anyhow::Result<f64> {
         let mut connection = self.database.pool().acquire().await?;
         sqlx::query("CREATE TABLE bare (idx BIGINT PRIMARY KEY, record BYTEA NOT NULL)").execute(&mut *connection).await?;
-        let (begin, nameless) = match self.database.kind() {
+        let (start, nameless) = match self.database.kind() {
             lectern::database::Kind::Sqlite => ("BEGIN IMMEDIATE", true),
             lectern::database::Kind::Postgres => ("BEGIN", false),
         };
-        let mut groups = Groups::of(group);
+        let mut groups = Groups::of(size);
         let began = Instant::now();
         while began.elapsed() < span {
-            let mut tx = connection.begin_with(begin).await?;
+            let mut tx = connection.begin_with(start).await?;
             let records: Vec<u32> = groups.next().collect();
             for chunk in records.chunks(128) {
                 let row = |n: usize| if nameless { "(?, ?)".to_owned() } else { format!("(${}, ${})", 2 * n + 1, 2 * n + 2) };

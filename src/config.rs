@@ -79,6 +79,8 @@ pub struct ReadingConfig {
     pub page_lines: usize,
     /// How long highlighting may take before the rest is shown plain.
     pub highlight_deadline: Duration,
+    /// How long an answer about a file's past may take before it is given up.
+    pub history_deadline: Duration,
 }
 
 /// What searching may cost.
@@ -153,6 +155,7 @@ struct FileSession {
 struct FileReading {
     highlight_bytes: Option<usize>,
     highlight_deadline_ms: Option<u64>,
+    history_deadline_seconds: Option<u64>,
     page_lines: Option<usize>,
 }
 
@@ -248,6 +251,13 @@ impl Config {
                     0,
                     30_000,
                 )?),
+                history_deadline: Duration::from_secs(within(
+                    "reading.history_deadline_seconds",
+                    file.reading.history_deadline_seconds,
+                    20,
+                    0,
+                    600,
+                )?),
                 page_lines: size(within("reading.page_lines", file.reading.page_lines.map(|n| n as u64), 5_000, 100, 50_000)?),
             },
             search: check_search(&file.search)?,
@@ -261,6 +271,11 @@ impl Config {
     #[must_use]
     pub fn mirrors(&self) -> PathBuf {
         self.data.join("mirrors")
+    }
+
+    #[must_use]
+    pub fn pasts(&self) -> PathBuf {
+        self.data.join("past")
     }
 
     #[must_use]

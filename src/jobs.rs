@@ -4,8 +4,9 @@
 
 mod corpus;
 mod history;
+mod symbols;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,7 +23,8 @@ use crate::mirrors::naming::{self, Wanted, newest_first};
 use crate::mirrors::{self, Credentials, FetchError, Fetched, Mirror, Ref, RefKind, SignatureKind, Source};
 use crate::queue::{Job, Queue, Task};
 use crate::search::{self, Built, IndexWriter, Indexes, SearchError, VersionKey};
-use crate::source::{MachineReader, ObjectId};
+use crate::source::{MachineReader, ObjectId, SourceError};
+use crate::symbols::{Imported, SymbolError, Symbols};
 
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -36,6 +38,12 @@ pub enum JobError {
     Index { product: String, cause: SearchError },
     #[error("the history of {product} could not be indexed: {cause}")]
     History { product: String, cause: SearchError },
+    #[error("the table of {product}'s history could not be made: {cause}")]
+    Past { product: String, cause: SourceError },
+    #[error("the symbols of {product} could not be taken: {cause}")]
+    Symbols { product: String, cause: SymbolError },
+    #[error("there is no version {version} of {product}")]
+    NoVersion { product: String, version: String },
     #[error("no tag or branch of {product} fits its patterns ({patterns}); upstream has {tags} tags and {branches} branches")]
     NothingWanted { product: String, patterns: String, tags: usize, branches: usize },
     #[error(transparent)]
@@ -50,6 +58,7 @@ pub enum Step {
     Fetch(mirrors::Progress),
     Index(search::Progress),
     History(search::HistoryProgress),
+    Symbols(crate::symbols::Progress),
 }
 
 /// Takes steps, many times a second, on any thread.
@@ -76,6 +85,7 @@ pub struct Jobs {
     mirrors: PathBuf,
     reader: MachineReader,
     indexes: Arc<Indexes>,
+    symbols: Arc<Symbols>,
     entropy: Entropy,
     stop: Arc<AtomicBool>,
     wake: Arc<Notify>,
@@ -88,11 +98,11 @@ impl Jobs {
         catalog: Catalog,
         queue: Queue,
         mirrors: PathBuf,
-        (reader, indexes): (MachineReader, Arc<Indexes>),
+        (reader, indexes, symbols): (MachineReader, Arc<Indexes>, Arc<Symbols>),
         entropy: Entropy,
     ) -> Self {
         let (stop, wake) = (Arc::default(), Arc::default());
-        Self { database, catalog, queue, mirrors, reader, indexes, entropy, stop, wake }
+        Self { database, catalog, queue, mirrors, reader, indexes, symbols, entropy, stop, wake }
     }
 
     /// Fetches a product's source, publishes what is new and indexes it.
@@ -194,8 +204,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Indexes the versions of a product that are not yet, and their history, and serves the result. The files come first: they
-    /// can be searched while the history is read.
+    /// Indexes the versions of a product that are not yet, their symbols and their history, and serves the result. The files come
+    /// first: they can be searched while the rest is read.
     pub async fn index(&self, product: &Product, watch: &Watch) -> Result<Built, JobError> {
         self.build(product, false, watch).await
     }
@@ -205,21 +215,47 @@ impl Jobs {
         self.build(product, true, watch).await
     }
 
+    /// Keeps what each commit of a product's versions did to which path; part of indexing it.
+    pub async fn keep_past(&self, product: &Product) -> Result<(), JobError> {
+        let versions = self.catalog.versions(&product.id).await?;
+        let (reader, stop, name) = (self.reader.clone(), Arc::clone(&self.stop), product.name.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            history::keep_past(&reader, (&name, false), &versions, &stop).map_err(|cause| JobError::Past { product: name, cause })
+        });
+        work.await?
+    }
+
     async fn build(&self, product: &Product, anew: bool, watch: &Watch) -> Result<Built, JobError> {
         let versions = self.catalog.versions(&product.id).await?;
         let (reader, indexes, watch, stop) = (self.reader.clone(), Arc::clone(&self.indexes), Arc::clone(watch), Arc::clone(&self.stop));
-        let name = product.name.clone();
+        let (name, symbols) = (product.name.clone(), Arc::clone(&self.symbols));
         let work = tokio::task::spawn_blocking(move || {
             let built = match build(&reader, &indexes, (&name, anew), &versions, &watch, &stop) {
                 Ok(built) => built,
                 Err(cause) => return Err(JobError::Index { product: name, cause }),
             };
-            match history::build(&reader, &indexes, (&name, anew), &versions, &watch, &stop) {
-                Ok(_) => Ok(built),
-                Err(cause) => Err(JobError::History { product: name, cause }),
+            if let Err(cause) = symbols::build(&reader, &symbols, (&name, anew), &versions, &watch, &stop) {
+                return Err(JobError::Symbols { product: name, cause });
+            }
+            if let Err(cause) = history::build(&reader, &indexes, (&name, anew), &versions, &watch, &stop) {
+                return Err(JobError::History { product: name, cause });
+            }
+            match history::keep_past(&reader, (&name, anew), &versions, &stop) {
+                Ok(()) => Ok(built),
+                Err(cause) => Err(JobError::Past { product: name, cause }),
             }
         });
         work.await?
+    }
+
+    /// Imports a SCIP index for a version; portals that run take it from then on.
+    pub async fn import_scip(&self, product: &str, version: &str, file: &Path) -> Result<Imported, JobError> {
+        let missing = || JobError::NoVersion { product: product.to_owned(), version: version.to_owned() };
+        let found = self.catalog.locate(product, version).await?.ok_or_else(missing)?;
+        let (reader, file, directory) = (self.reader.clone(), file.to_owned(), self.symbols.directory_of(product));
+        let name = product.to_owned();
+        let work = tokio::task::spawn_blocking(move || symbols::import(&reader, (&name, &found.commit), &file, &directory));
+        work.await?.map_err(|cause| JobError::Symbols { product: product.to_owned(), cause })
     }
 
     /// Asks for a synchronisation, to be done apart from the request.
@@ -241,11 +277,11 @@ impl Jobs {
         let Some(index) = self.indexes.get(&product.name) else { return "Not indexed yet.".to_owned() };
         let held = versions.iter().filter(|v| index.versions().any(|(key, _)| key.name == v.name && key.commit == v.commit)).count();
         let files = index.documents();
-        let history = history::state(&self.indexes, product, versions);
+        let rest = [history::state(&self.indexes, product, versions), symbols::state(&self.symbols, product, versions)].join(" ");
         if held == versions.len() {
-            format!("All {held} versions are indexed: {files} distinct files. {history}")
+            format!("All {held} versions are indexed: {files} distinct files. {rest}")
         } else {
-            format!("{held} of {} versions are indexed: {files} distinct files. {history}", versions.len())
+            format!("{held} of {} versions are indexed: {files} distinct files. {rest}", versions.len())
         }
     }
 
@@ -254,10 +290,11 @@ impl Jobs {
         let mut behind = Vec::new();
         for product in self.catalog.products().await? {
             let versions = self.catalog.versions(&product.id).await?;
-            let (indexes, name) = (Arc::clone(&self.indexes), product.name.clone());
+            let (indexes, symbols, name) = (Arc::clone(&self.indexes), Arc::clone(&self.symbols), product.name.clone());
             let opened = tokio::task::spawn_blocking(move || {
                 // One that cannot be opened is found not to be whole below.
                 let _ = indexes.reload_history(&name);
+                let _ = symbols.reload(&name);
                 indexes.reload(&name)
             });
             let opened = opened.await?;
@@ -265,7 +302,10 @@ impl Jobs {
                 let held: Vec<_> = index.versions().map(|(key, _)| (key.name.clone(), key.commit.clone())).collect();
                 versions.iter().all(|v| held.contains(&(v.name.clone(), v.commit.clone())))
             });
-            let whole = whole && history::is_whole(&self.indexes, &product, &versions);
+            let (reader, name, heads) = (self.reader.clone(), product.name.clone(), history::heads(&versions));
+            let has_past = tokio::task::spawn_blocking(move || reader.has_past(&name, &heads)).await?;
+            let whole = whole && has_past && history::is_whole(&self.indexes, &product, &versions);
+            let whole = whole && symbols::are_whole(&self.symbols, &product, &versions);
             if !whole && !versions.is_empty() {
                 behind.push(product);
             }
@@ -301,11 +341,14 @@ impl Jobs {
     /// Serves what another process has indexed meanwhile.
     async fn refresh_indexes(&self) {
         let Ok(products) = self.catalog.products().await else { return };
-        let indexes = Arc::clone(&self.indexes);
+        let (indexes, symbols) = (Arc::clone(&self.indexes), Arc::clone(&self.symbols));
         let refreshed = tokio::task::spawn_blocking(move || {
             for product in products {
                 if let Err(cause) = indexes.refresh(&product.name).and_then(|()| indexes.refresh_history(&product.name)) {
                     tracing::warn!(%cause, product = product.name, "the index could not be opened");
+                }
+                if let Err(cause) = symbols.refresh(&product.name) {
+                    tracing::warn!(%cause, product = product.name, "the index of symbols could not be opened");
                 }
             }
         });

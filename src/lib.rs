@@ -18,6 +18,7 @@ pub mod access;
 pub mod source;
 pub mod mirrors;
 pub mod highlight;
+pub mod symbols;
 pub mod search;
 // The work.
 pub mod inspection;

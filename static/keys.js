@@ -60,6 +60,8 @@ const close = (dialog, words) => {
 const find = () => document.querySelector("[data-find]") ?? document.querySelector("#query, #desk-q");
 const finder = () => document.querySelector('[data-key="t"]');
 const source = () => document.querySelector("#source");
+const act = (key) => document.querySelector(`.acts [data-key="${key}"]`);
+const changes = () => document.querySelector(".diff");
 const results = () => document.querySelector(".hitlist .hits");
 
 // From one result to another: `way` is 1 or -1.
@@ -88,8 +90,16 @@ function help() {
     finder() && ["t", "Find a file by its name"],
     results() && ["j k", "Next and previous file with results; Enter opens it"],
     results() && ["n p", "Next and previous matching line"],
-    source() && ["l", "Go to a line or a range of lines"],
-    ["y", "Copy the address of this place, with its lines"],
+    (stops() || changes()) && ["n p", "Next and previous change"],
+    document.querySelector(".comparing") && ["j k", "Next and previous file or page"],
+    source() && !stops() && !changes() && ["n p", "Next and previous hit: of what was searched for, of the word clicked, or of what hides"],
+    source() && !changes() && ["l", "Go to a line or a range of lines"],
+    source() && !changes() && ["z", "Fold or unfold the block at the line picked"],
+    source() && !changes() && ["m", "Go to the bracket that matches the one clicked"],
+    document.querySelector("form[data-symbols]") && ["d", "Look up a symbol: the one selected, or on the line picked"],
+    act("b") && ["b", "Who last changed each line"],
+    act("h") && ["h", "The history of this place"],
+    ["y", "Copy the address of this place, with its lines; a version’s address never moves"],
     ["?", "Show these keys"],
   ].filter(Boolean);
   const list = make("dl", {}, ...rows.flatMap(([key, words]) => [make("dt", {}, ...key.split(" ").map((one) => make("kbd", {}, one))), make("dd", {}, words)]));
@@ -106,7 +116,9 @@ function goToLine() {
   form.append(make("div", { className: "acts-row" }, close(dialog, "Leave it"), make("button", { className: "btn main" }, "Go")));
   form.addEventListener("submit", () => {
     const [first, last] = input.value.split("-").map((part) => Number.parseInt(part, 10));
-    location.hash = last ? `L${first}-L${last}` : `L${first}`;
+    const wanted = last ? `#L${first}-L${last}` : `#L${first}`;
+    if (location.hash === wanted) dispatchEvent(new HashChangeEvent("hashchange"));
+    else location.hash = wanted;
   });
   open(dialog);
 }
@@ -119,22 +131,61 @@ function say(words) {
   setTimeout(() => note.remove(), 4000);
 }
 
+// A version stands for one commit for good, so the address of a place in it is permanent as it is; what was searched for is left out.
 async function copyPlace() {
+  const inVersion = /^\/p\/[^/]+\/[^/]+\/(file|tree)\//.test(location.pathname);
+  const kept = new URLSearchParams(location.search);
+  if (inVersion) for (const name of ["q", "from"]) kept.delete(name);
+  const query = kept.size > 0 ? `?${kept}` : "";
+  const commit = document.querySelector("[data-commit]")?.dataset.commit;
   try {
-    await navigator.clipboard.writeText(location.href);
-    say("The address of this place is copied.");
+    await navigator.clipboard.writeText(`${location.origin}${location.pathname}${query}${location.hash}`);
+    say(inVersion && commit ? `Copied. This address always shows commit ${commit.slice(0, 12)}: a version never moves.` : "The address of this place is copied.");
   } catch {
     say("The browser does not allow copying here. The address stands in its address bar.");
   }
 }
+
+// What `n` and `p` stop at on pages that say so themselves, such as changes.
+const STOPS = "[data-stop]";
+const stops = () => document.querySelector(STOPS);
+
+function go(way) {
+  if (results()) step(LINES, way);
+  else if (stops()) step(STOPS, way);
+  else document.dispatchEvent(new CustomEvent("lectern:step", { detail: way }));
+}
+
+// Where lines are picked, it is about these lines.
+function follow(key) {
+  const link = act(key);
+  if (!link) return;
+  const lines = /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash);
+  const range = lines && key === "h" ? `?lines=${lines[1]}-${lines[2] ?? lines[1]}` : "";
+  location.assign(`${link.getAttribute("href")}${range || (lines ? location.hash : "")}`);
+}
+
+// What was searched for goes along to the file, where it is marked and `n` and `p` walk through it.
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest('.hitlist .hits a[href*="/file/"]') : null;
+  const asked = new URLSearchParams(location.search).get("q");
+  if (!link || !asked) return;
+  const address = new URL(link.href);
+  address.searchParams.set("q", asked);
+  link.href = `${address.pathname}${address.search}${address.hash}`;
+}, { capture: true });
 
 const ACTIONS = {
   "/": () => find()?.focus(),
   t: () => finder()?.click(),
   j: () => results() && step(FILES, 1),
   k: () => results() && step(FILES, -1),
-  n: () => results() && step(LINES, 1),
-  p: () => results() && step(LINES, -1),
+  n: () => go(1),
+  p: () => go(-1),
+  b: () => follow("b"),
+  h: () => follow("h"),
+  z: () => document.dispatchEvent(new CustomEvent("lectern:fold-here")),
+  m: () => document.dispatchEvent(new CustomEvent("lectern:bracket")),
   l: () => source() && goToLine(),
   y: copyPlace,
   "?": help,

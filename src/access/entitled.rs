@@ -26,6 +26,11 @@ pub trait Resource {
     /// The entry that says it was shown.
     fn kind(&self) -> Kind;
 
+    /// Whether it is told of a directory, of which a part may be read, cut to that part.
+    fn is_listing(&self) -> bool {
+        self.kind() == Kind::TreeListed
+    }
+
     /// What the entry says besides the place; the object shown, above all.
     fn describe(&self, draft: Draft) -> Draft {
         draft
@@ -55,6 +60,31 @@ impl<R: Resource> Entitled<R> {
         self.scopes.iter().any(|scope| if is_directory { scope.passes(path) } else { scope.reads(path) })
     }
 
+    /// Whether this permit and another show the same below a directory, whatever is there.
+    #[must_use]
+    pub fn shows_alike<S>(&self, other: &Entitled<S>, directory: &RepoPath) -> bool {
+        let whole = |scope: &PathScope| scope.reads(directory) && !scope.excludes.iter().any(|exclude| directory.contains(exclude));
+        self.scopes == other.scopes || (self.scopes.iter().any(whole) && other.scopes.iter().any(whole))
+    }
+
+    /// What may be read by this permit, as bytes that are the same for the same: for what was made under it to be kept apart from what
+    /// was made under others.
+    #[must_use]
+    pub fn scope_key(&self) -> Vec<u8> {
+        let mut key = Vec::new();
+        for scope in &self.scopes {
+            for (sign, paths) in [(b'+', &scope.includes), (b'-', &scope.excludes)] {
+                for path in paths {
+                    key.push(sign);
+                    key.extend_from_slice(path.bytes());
+                    key.push(0);
+                }
+            }
+            key.push(b'\n');
+        }
+        key
+    }
+
     /// The same permit for something within: the object found at the place, or a file below a directory.
     ///
     /// # Errors
@@ -74,8 +104,7 @@ impl<R: Resource> Entitled<R> {
     }
 
     fn check<S: Resource>(&self, inner: &S) -> Result<(), NotWithin> {
-        let lists = inner.kind() == Kind::TreeListed;
-        let within = self.resource.place().contains(inner.place()) && self.shows(&inner.place().path, lists);
+        let within = self.resource.place().contains(inner.place()) && self.shows(&inner.place().path, inner.is_listing());
         if within { Ok(()) } else { Err(NotWithin) }
     }
 }

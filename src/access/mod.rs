@@ -57,6 +57,14 @@ impl Resource for Sought {
     }
 }
 
+/// Permits for the whole of two versions of one product.
+#[derive(Debug)]
+#[must_use]
+pub struct Pair {
+    pub from: Entitled<Sought>,
+    pub to: Entitled<Sought>,
+}
+
 /// A query together with everything its asker may read now.
 #[derive(Debug)]
 #[must_use]
@@ -126,6 +134,45 @@ impl Gate {
         }
     }
 
+    /// Permits to compare two versions of a product at a path that may be seen in one of them at least, or records the refusal.
+    /// What it gives are permits for the whole of both versions; what of them may be shown, [`Entitled::shows`] tells.
+    pub async fn entitle_both(&self, principal: &Principal, wishes: [Wish; 2], context: &Context) -> Result<Pair, AccessError> {
+        let facts = self.facts(principal).await?;
+        let now = self.clock.now();
+        let root = RepoPath::root();
+        let mut permits = Vec::new();
+        let mut seen = false;
+        for wish in &wishes {
+            let version = self.catalog.locate(&wish.product, &wish.version).await?;
+            let at = |path, action| Request { product: &wish.product, version: &wish.version, path, action };
+            match (decide(&facts, &at(&root, Action::List), now), version) {
+                (Decision::Permit { basis, scopes }, Some(version)) => {
+                    seen |= matches!(decide(&facts, &at(&wish.path, wish.action), now), Decision::Permit { .. });
+                    let place = Place {
+                        product: wish.product.clone(),
+                        version: wish.version.clone(),
+                        commit: version.commit,
+                        path: RepoPath::root(),
+                    };
+                    let sought = Sought { place, action: Action::List };
+                    permits.push(Entitled::new(sought, principal.clone(), basis, scopes));
+                }
+                (Decision::Permit { .. }, None) => return Err(self.refuse(principal, wish, Reason::Missing, context).await),
+                (Decision::Deny(reason), _) => return Err(self.refuse(principal, wish, reason, context).await),
+            }
+        }
+        let [_, asked] = &wishes;
+        match (permits.pop(), permits.pop()) {
+            (Some(to), Some(from)) if seen => Ok(Pair { from, to }),
+            _ => Err(self.refuse(principal, asked, Reason::Path, context).await),
+        }
+    }
+
+    /// Records that what was asked for is not there, though it might have been seen, and gives the answer of a refusal.
+    pub async fn nothing_at(&self, principal: &Principal, wish: &Wish, context: &Context) -> AccessError {
+        self.refuse(principal, wish, Reason::Missing, context).await
+    }
+
     /// Records that a place which might have been seen is not there, and gives the answer of a refusal.
     pub async fn missing<R: Resource>(&self, entitled: Entitled<R>, context: &Context) -> AccessError {
         let place = entitled.resource().place();
@@ -184,6 +231,30 @@ impl Gate {
         let Some(found) = self.catalog.product(product).await? else { return Ok(Vec::new()) };
         let versions = self.catalog.versions(&found.id).await?.into_iter();
         Ok(versions.map(|version| version.name).filter(|name| policy::opening(&facts, product, name, now).is_ok()).collect())
+    }
+
+    /// The versions of one product somebody may read something of now, each with its scopes, newest first.
+    pub async fn readable_versions(&self, principal: &Principal, product: &str) -> Result<Vec<ReadableVersion>, AccessError> {
+        let facts = self.facts(principal).await?;
+        let now = self.clock.now();
+        let Some(found) = self.catalog.product(product).await? else { return Ok(Vec::new()) };
+        let opened = |version: Version| {
+            let opening = policy::opening(&facts, product, &version.name, now).ok()?;
+            Some(ReadableVersion { version, basis: basis(opening.first()?), scopes: scopes(&opening) })
+        };
+        Ok(self.catalog.versions(&found.id).await?.into_iter().filter_map(opened).collect())
+    }
+
+    /// As [`Gate::missing`], of a commit: the entry says which was asked for.
+    pub async fn missing_commit<R: Resource>(&self, entitled: Entitled<R>, commit: &str, context: &Context) -> AccessError {
+        let place = entitled.resource().place();
+        let mut draft = done_by(entitled.principal(), Kind::AccessDenied).fact("reason", Reason::Missing.words()).at(place.entry());
+        draft = draft.fact("commit", shortened(commit));
+        draft.outcome = Outcome::Denied;
+        match self.log.append(draft, context).await {
+            Ok(_) => AccessError::Denied,
+            Err(unavailable) => unavailable.into(),
+        }
     }
 
     async fn facts(&self, principal: &Principal) -> Result<Facts, AccessError> {

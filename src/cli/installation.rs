@@ -25,6 +25,7 @@ use crate::mirrors;
 use crate::queue::Queue;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
+use crate::symbols::Symbols;
 use crate::web::{Allowance, Portal, Tokens};
 
 /// Where the last signed checkpoint is kept, outside the database.
@@ -170,10 +171,12 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
     let entitlements = Entitlements::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
     let gate = Gate::new(entitlements.clone(), catalog.clone(), log.clone(), Arc::clone(&clock));
     let inspection = Inspection::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
-    let (vault, reader) = Vault::open(config.mirrors());
-    let indexes = Arc::new(Indexes::at(config.indexes()));
+    let (vault, reader) = Vault::open(config.mirrors(), config.pasts());
     let queue = Queue::new(database.clone(), Arc::clone(&clock), entropy.clone());
-    let jobs = Jobs::new(database.clone(), catalog.clone(), queue, config.mirrors(), (reader, Arc::clone(&indexes)), entropy.clone());
+    let symbols = Arc::new(Symbols::at(config.indexes(), reader.clone()));
+    let indexes = Arc::new(Indexes::at(config.indexes()).with_symbols(Arc::clone(&symbols)));
+    let held = (reader, Arc::clone(&indexes), Arc::clone(&symbols));
+    let jobs = Jobs::new(database.clone(), catalog.clone(), queue, config.mirrors(), held, entropy.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     Ok(Arc::new(Portal {
         tokens: Tokens {
@@ -190,6 +193,7 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
         painter: Painter::default(),
         searcher: Searcher::new(cores),
         indexes,
+        symbols,
         allowance: Arc::new(Allowance::new(config.search, Arc::clone(&clock), cores)),
         inspection,
         jobs,

@@ -95,6 +95,19 @@ pub(super) enum IndexCommand {
         #[command(flatten)]
         at: Installation,
     },
+    /// Import a SCIP index for a version: its definitions and references are preferred over those found in the text alone
+    Scip {
+        /// The product's name
+        #[arg(long)]
+        product: String,
+        /// The version that the index was made of
+        #[arg(long)]
+        version: String,
+        /// The index, as rust-analyzer, scip-typescript, scip-java, scip-clang and others write it
+        file: PathBuf,
+        #[command(flatten)]
+        at: Installation,
+    },
     /// Build an index from nothing, of one product or of all
     Rebuild {
         name: Option<String>,
@@ -329,6 +342,17 @@ pub(super) async fn index(command: IndexCommand) -> anyhow::Result<ExitCode> {
             }
             portal.log.close().await;
             Ok(ExitCode::from(u8::from(!behind.is_empty())))
+        }
+        IndexCommand::Scip { product, version, file, at } => {
+            let portal = open(existing(&at)?).await?;
+            let outcome = portal.jobs.import_scip(&product, &version, &file).await;
+            portal.log.close().await;
+            let done = outcome?;
+            say(&format!(
+                "{product} {version}: {} definitions and {} references in {} files; {} files are not in this version, {} places have no name there",
+                done.definitions, done.references, done.files, done.unknown_files, done.unfitting
+            ))?;
+            Ok(ExitCode::SUCCESS)
         }
         IndexCommand::Rebuild { name, at } => {
             let config = existing(&at)?;

@@ -79,6 +79,9 @@ fn figures(step: Step) -> Figures {
         Step::History(at) => {
             Figures { words: "reading history", done: at.commits_done, total: at.commits_total, unit: "commits", bytes: at.bytes }
         }
+        Step::Symbols(at) => {
+            Figures { words: "extracting symbols", done: at.files_done, total: at.files_total, unit: "files", bytes: at.bytes_done }
+        }
         Step::Index(at) => Figures { words: "indexing", done: at.files_done, total: at.files_total, unit: "files", bytes: at.bytes_done },
     }
 }

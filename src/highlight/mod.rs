@@ -14,8 +14,10 @@ mod html;
 mod languages;
 mod links;
 mod markdown;
+mod marked;
 mod marks;
 mod notices;
+mod own;
 mod painter;
 mod raw_html;
 mod scripts;
@@ -132,6 +134,7 @@ impl fmt::Display for PlainReason {
 /// The syntaxes, loaded once for all; each compiles its expressions when it is first used.
 pub struct Highlighter {
     syntaxes: SyntaxSet,
+    own: SyntaxSet,
 }
 
 impl Default for Highlighter {
@@ -149,7 +152,7 @@ impl fmt::Debug for Highlighter {
 impl Highlighter {
     /// Takes some ten milliseconds.
     pub fn new() -> Self {
-        Self { syntaxes: two_face::syntax::extra_newlines() }
+        Self { syntaxes: two_face::syntax::extra_newlines(), own: own::syntaxes() }
     }
 
     /// The language of a file, as [`language_of`] says.
@@ -166,7 +169,7 @@ impl Highlighter {
     }
 
     fn highlight(&self, text: &Text, language: Option<&Language>, limits: Limits, out_of_time: &dyn Fn() -> bool) -> Highlighted {
-        let mut parser = language.and_then(|language| self.syntax(language)).map(|syntax| Parser::new(&self.syntaxes, syntax));
+        let mut parser = language.and_then(|language| self.syntax(language)).map(|(set, syntax)| Parser::new(set, syntax));
         let is_code = language.is_some_and(|language| !language.is_prose());
         let mut tally = Tally::default();
         let mut seen = Seen::default();
@@ -226,7 +229,7 @@ impl Highlighter {
             stopped = stopped || out_of_time();
             let language = language_of(&snippet.path, "").filter(|_| !stopped && line.text.len() <= limits.line_bytes);
             let syntax = language.and_then(|language| self.syntax(language));
-            let mut parser = syntax.map(|syntax| Parser::new(&self.syntaxes, syntax));
+            let mut parser = syntax.map(|(set, syntax)| Parser::new(set, syntax));
             let runs = parser.as_mut().and_then(|parser| parser.parse(&format!("{}\n", line.text)).ok()).unwrap_or_default();
             let is_code = language.is_some_and(|language| !language.is_prose());
             let flags = scripts::flags(line.text, &mut Seen::default(), |at| is_code && !in_words(runs, at));
@@ -237,8 +240,9 @@ impl Highlighter {
         lines.iter().map(one).collect()
     }
 
-    fn syntax(&self, language: &Language) -> Option<&SyntaxReference> {
-        self.syntaxes.find_syntax_by_name(language.syntax())
+    fn syntax(&self, language: &Language) -> Option<(&SyntaxSet, &SyntaxReference)> {
+        let named = |set| SyntaxSet::find_syntax_by_name(set, language.syntax()).map(|syntax| (set, syntax));
+        named(&self.own).or_else(|| named(&self.syntaxes))
     }
 }
 
@@ -311,8 +315,47 @@ mod tests {
 
     #[test]
     fn every_language_with_a_syntax_has_that_syntax() {
-        for language in languages().filter(|language| !language.syntax().is_empty()) {
-            assert!(SHARED.syntax(language).is_some(), "{language}: {}", language.syntax());
+        let with_syntax: Vec<&Language> = languages().filter(|language| !language.syntax().is_empty()).collect();
+        let missing: Vec<&str> = with_syntax.iter().filter(|one| SHARED.syntax(one).is_none()).map(|one| one.syntax()).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+        assert!(with_syntax.len() >= 200, "{} languages are highlighted", with_syntax.len());
+    }
+
+    #[test]
+    fn build_files_configuration_and_scripts_are_highlighted() {
+        for (path, line) in [
+            ("CMakeLists.txt", "add_executable(lamp main.c) # light"),
+            ("lamp/Kconfig", "config LAMP"),
+            ("Kbuild", "obj-$(CONFIG_LAMP) += lamp.o # light"),
+            ("rules.mk", "all: lamp # light"),
+            ("BUILD.bazel", "cc_library(name = \"lamp\")"),
+            ("meson.build", "project('lamp', 'c')"),
+            ("BUILD.gn", "static_library(\"lamp\") {"),
+            ("Android.bp", "cc_library { name: \"lamp\" }"),
+            ("lamp.service", "ExecStart=/usr/bin/lamp # light"),
+            ("99-lamp.rules", "ACTION==\"add\", RUN+=\"lamp\""),
+            ("Dockerfile", "FROM debian AS lamp"),
+            ("Cargo.toml", "name = \"lamp\""),
+            ("setup.cfg", "; light"),
+            ("board.dts", "status = \"okay\"; /* light */"),
+            ("boot.S", "mov r0, #1 @ light"),
+            ("kernel.lds", "SECTIONS { .text : { *(.text) } }"),
+            ("vmlinux.lds.S", "SECTIONS /* light */"),
+            ("ci.yml", "name: \"lamp\" # light"),
+            ("configure.ac", "AC_INIT([lamp], [1.0]) dnl light"),
+            ("lamp.bb", "inherit lamp # light"),
+            ("debian/control", "Package: lamp"),
+            ("lamp.proto", "message Lamp {}"),
+            ("nginx.conf", "server { listen 80; } # light"),
+            ("Jenkinsfile", "pipeline { agent any } // light"),
+            ("lamp.po", "msgid \"light\""),
+            ("lamp.asn1", "Lamp ::= SEQUENCE { on BOOLEAN }"),
+            ("Justfile", "set shell := [\"sh\"] # light"),
+            ("go.mod", "module lamp // light"),
+        ] {
+            let found = highlighted(&format!("{line}\n"), path);
+            assert!(found.language.is_some(), "{path} is in no language");
+            assert!(found.lines[0].as_str().contains("<span class="), "{path}: {}", found.lines[0]);
         }
     }
 

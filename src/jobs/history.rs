@@ -1,12 +1,12 @@
-//! Building the index of a product's history.
+//! Building the index of a product's history, and the table of what became of each path.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Step, Watch};
 use crate::catalog::{Product, RepoPath, Version};
 use crate::highlight::language_of;
 use crate::search::{HistoryBuilt, HistorySource, HistoryWriter, Indexes, SearchError, VersionKey};
-use crate::source::MachineReader;
+use crate::source::{MachineReader, ObjectId, SourceError};
 
 /// Indexes what is not yet of the history of these versions, or all of it anew, and serves the result.
 pub(super) fn build(
@@ -26,6 +26,22 @@ pub(super) fn build(
     let built = writer.build(&source, &mut |progress| watch(Step::History(progress)), stop)?;
     indexes.reload_history(product)?;
     Ok(built)
+}
+
+/// Keeps what each commit of these versions did to which path.
+pub(super) fn keep_past(
+    reader: &MachineReader,
+    (product, anew): (&str, bool),
+    versions: &[Version],
+    stop: &AtomicBool,
+) -> Result<(), SourceError> {
+    // What is stopped here is made at the next start.
+    reader.keep_past(product, &heads(versions), anew, &|| !stop.load(Ordering::Relaxed)).map(|_| ())
+}
+
+/// The commits that versions pin.
+pub(super) fn heads(versions: &[Version]) -> Vec<ObjectId> {
+    versions.iter().filter_map(|version| ObjectId::parse(&version.commit)).collect()
 }
 
 /// Whether the history of all these versions can be searched.

@@ -27,7 +27,7 @@ pub fn search(
     let _ = IndexWriter::begin(directory, None)?.build(&mut corpus, &mut |_| {}, &AtomicBool::new(false))?;
     let version = VersionScope { name: NAME.to_owned(), commit: NAME.to_owned(), includes: vec![RepoPath::root()], excludes: Vec::new() };
     let index = Some(Arc::new(ProductIndex::open(directory)?));
-    let scope = Scope { products: vec![ProductScope { product: NAME.to_owned(), index, versions: vec![version] }] };
+    let scope = Scope { products: vec![ProductScope { product: NAME.to_owned(), index, symbols: None, versions: vec![version] }] };
     let page = PageRequest { limit: 1_000, lines_per_file: 10_000, states_per_path: 1_000, ..PageRequest::default() };
     Searcher::new(2).run(query, &scope, page, &Budget::unlimited())
 }

@@ -22,6 +22,7 @@ mod blocks;
 mod contents;
 mod documents;
 mod facets;
+mod finder;
 mod generation;
 mod gram;
 mod grams;
@@ -51,12 +52,13 @@ use std::sync::Arc;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use roaring::{MultiOps as _, RoaringBitmap};
 
+pub use finder::{Files, NamedFile, Wanted};
 pub use history::{
     ChangeHit, ChangedLine, CommitHit, CommitId, HistoryBuilt, HistoryIndex, HistoryProgress, HistoryResults, HistorySource, HistoryWriter,
 };
 pub use indexer::{Built, Corpus, CorpusError, Decoded, IndexWriter, Progress};
-pub use path_kind::PathKind;
-pub use query::{Case, Expr, PathTerm, Query, QueryError, Term, Trait, Type, Versions};
+pub use path_kind::{PathKind, is_build_script};
+pub use query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type, Versions};
 pub use results::{Budget, Count, Coverage, Facets, FileHit, LineHit, PageRequest, PathHit, Results, Span, VersionName};
 use scope::{ProductScope, Scope, VersionScope};
 pub use sealed::{Indexes, Sealed};

@@ -9,7 +9,7 @@ use checks::{check, fits, on_paths};
 use mistakes::{FIELDS, error, example, inside, lonely_and, names};
 
 use super::pattern::Matcher;
-use super::query::{Case, Expr, PathTerm, Query, QueryError, Term, Trait, Type, Versions};
+use super::query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type, Versions};
 
 pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
     let chars: Vec<char> = text.chars().collect();
@@ -339,7 +339,7 @@ impl Parser<'_> {
             "ext" | "extension" => Some("Write it as a path: path:*.c."),
             "branch" | "tag" | "rev" => Some("Write version:NAME, or version:all."),
             "content" => Some("Write the words by themselves: they are looked for in contents."),
-            "select" | "sym" | "symbol" | "lens" => {
+            "select" | "lens" => {
                 return Err(error(
                     field,
                     format!("{name}: is not available yet"),
@@ -366,12 +366,16 @@ impl Parser<'_> {
             ));
         }
         let span = start..self.at;
-        if value.written == Written::Slashed && !matches!(name, "path" | "file") {
+        if value.written == Written::Slashed && !matches!(name, "path" | "file" | "sym" | "symbol") {
             return Err(error(span, format!("{name}: takes no /expression/"), format!("Write it as in {}.", example(name))));
         }
         match name {
             "path" | "file" if value.written == Written::Slashed => self.term(|text| Term::Path(PathTerm::Pattern(text)), value).map(Some),
             "path" | "file" => self.term(|text| Term::Path(PathTerm::Words(text)), value).map(Some),
+            "sym" | "symbol" if value.written == Written::Slashed => {
+                self.term(|text| Term::Symbol(SymbolTerm::Pattern(text)), value).map(Some)
+            }
+            "sym" | "symbol" => self.term(|text| Term::Symbol(SymbolTerm::Words(text)), value).map(Some),
             "product" => self.term(Term::Product, value).map(Some),
             "version" => self.version(value, span),
             "case" => self.case(&value, span),

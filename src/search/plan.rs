@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use regex::bytes::Regex;
 use roaring::RoaringBitmap;
 
-use super::SearchError;
 use super::grams::Of;
 use super::pattern::Matcher;
-use super::query::{Case, Expr, PathTerm, Query, Term, Trait};
+use super::query::{Case, Expr, PathTerm, Query, SymbolTerm, Term, Trait};
 use super::scope::Selection;
 use super::trigram::Needs;
+use super::{ProductIndex, SearchError};
+use crate::symbols::Defining;
 
 /// How long looking up takes, or a multiple of it, where a part of the index lies outside of the scope. Grams are looked up in
 /// the whole of it, which takes 3 ms at most in practice: how long it takes must not tell what lies outside.
@@ -24,6 +25,8 @@ pub(super) struct Plan {
     pub(super) matchers: Vec<Matcher>,
     /// For each of them, what a text must have in which it is found.
     needs: Vec<Needs>,
+    /// For each of them, whether it is looked for in the names that a text defines, and nowhere else.
+    of_names: Vec<bool>,
     /// Which of them are shown: those that are not excluded.
     pub(super) shown: Vec<usize>,
     /// Words looked for that may be names, as they were written.
@@ -64,6 +67,8 @@ pub(super) struct Bound {
     pub(super) bounds: Bounds,
     /// For each matcher the blocks in which it may be found; `None`: in all, or it is looked for in whole texts.
     pub(super) blocks: Vec<Option<RoaringBitmap>>,
+    /// For each matcher that is looked for in names: what defines one.
+    pub(super) names: Vec<Option<Defining>>,
 }
 
 impl Bound {
@@ -81,7 +86,14 @@ impl Bound {
 
 impl Plan {
     pub(super) fn new(query: &Query) -> Result<Self, SearchError> {
-        let mut plan = Self { root: Node::All(Vec::new()), matchers: Vec::new(), needs: Vec::new(), shown: Vec::new(), words: Vec::new() };
+        let mut plan = Self {
+            root: Node::All(Vec::new()),
+            matchers: Vec::new(),
+            needs: Vec::new(),
+            of_names: Vec::new(),
+            shown: Vec::new(),
+            words: Vec::new(),
+        };
         if let Some(filter) = &query.filter {
             // A query exists only when its expressions compile.
             plan.root = plan.node(filter, query.case, true).ok_or_else(|| SearchError::damaged("a query lost its expressions"))?;
@@ -104,9 +116,16 @@ impl Plan {
                 if positive {
                     self.words.push(text.clone());
                 }
-                self.holds(Matcher::text(text, ignores).ok()?, positive)
+                self.holds(Matcher::text(text, ignores).ok()?, positive, false)
             }
-            Term::Pattern(pattern) => self.holds(Matcher::pattern(pattern, ignores).ok()?, positive),
+            Term::Pattern(pattern) => self.holds(Matcher::pattern(pattern, ignores).ok()?, positive, false),
+            Term::Symbol(SymbolTerm::Words(text)) => {
+                if positive {
+                    self.words.push(text.clone());
+                }
+                self.holds(Matcher::text(text, ignores).ok()?, positive, true)
+            }
+            Term::Symbol(SymbolTerm::Pattern(pattern)) => self.holds(Matcher::pattern(pattern, ignores).ok()?, positive, true),
             Term::Path(PathTerm::Words(words)) => on_path(Matcher::path(words, ignores).ok()?),
             Term::Path(PathTerm::Pattern(pattern)) => on_path(Matcher::pattern(pattern, ignores).ok()?),
             Term::Language(name) => Node::Language(language_key(name)),
@@ -117,8 +136,9 @@ impl Plan {
         })
     }
 
-    fn holds(&mut self, matcher: Matcher, positive: bool) -> Node {
+    fn holds(&mut self, matcher: Matcher, positive: bool, of_names: bool) -> Node {
         let place = self.matchers.len();
+        self.of_names.push(of_names);
         self.needs.push(Needs::of(&matcher.hir, matcher.folds, !matcher.within_lines));
         self.matchers.push(matcher);
         if positive {
@@ -148,7 +168,17 @@ impl Plan {
         let mut found: Vec<Option<RoaringBitmap>> = Vec::new();
         let mut blocks = Vec::new();
         let index = selection.index;
-        for needs in &self.needs {
+        let mut names = Vec::new();
+        for ((needs, matcher), of_names) in self.needs.iter().zip(&self.matchers).zip(&self.of_names) {
+            if *of_names {
+                let defining = defining(selection, matcher)?;
+                let defines = |document: &u32| defined_lines(index, &defining, *document).is_some();
+                found.push(Some(scope.iter().filter(defines).collect()));
+                blocks.push(None);
+                names.push(Some(defining));
+                continue;
+            }
+            names.push(None);
             let (documents, inside) = if needs.spread {
                 (index.grams.documents(needs, &index.documents)?, None)
             } else {
@@ -164,8 +194,21 @@ impl Plan {
         if selection.partial {
             thread::sleep(left_of_pace(began.elapsed()));
         }
-        Ok(Bound { test, bounds, blocks })
+        Ok(Bound { test, bounds, blocks, names })
     }
+}
+
+/// What defines a name that the matcher takes. Where symbols are not known, nothing does.
+fn defining(selection: &Selection<'_>, matcher: &Matcher) -> Result<Defining, SearchError> {
+    let Some(symbols) = &selection.scope.symbols else { return Ok(Defining::default()) };
+    let found = symbols.defining(&|name| matcher.is_match(name.as_bytes()));
+    found.map_err(|cause| SearchError::Corpus(cause.into()))
+}
+
+/// The lines, from 1, on which a document defines such a name.
+pub(super) fn defined_lines<'a>(index: &ProductIndex, defining: &'a Defining, document: u32) -> Option<&'a [u32]> {
+    let (known, path) = index.documents.get(document).zip(index.documents.path(document))?;
+    defining.lines(known.blob.bytes(), path)
 }
 
 /// How long to wait until a multiple of the pace is over.

@@ -12,6 +12,7 @@
 //! | `NOT a`, `-a` | not `a`; `-` only before a letter, digit, `_`, quote, slash or parenthesis, so `->next` is a text |
 //! | `(a OR b) c` | parentheses group; inside a word (`main()`) they belong to it, as far as they are balanced |
 //! | `path:`, `file:` | plain text: part of its path; with `*`, `?`, `[…]` or `{a,b}`: the path, or its end from some component on; `/…/`: an expression on the path |
+//! | `sym:name` | defines a symbol whose name has this in it; in quotes or `/…/` as a text; the lines are those of the definitions |
 //! | `lang:c` | is in this language, whatever the case |
 //! | `product:git` | belongs to a product of this name; a pattern may be given |
 //! | `is:binary`, `nonutf8`, `longline`, `unindexed`, `generated`, `hidden` | what its contents are like: see [`Trait`] |
@@ -73,6 +74,8 @@ pub enum Term {
     Pattern(String),
     /// The file's path is like this.
     Path(PathTerm),
+    /// The file defines a symbol whose name is like this.
+    Symbol(SymbolTerm),
     /// The file is in this language.
     Language(String),
     /// The file belongs to a product whose name is like this pattern.
@@ -150,6 +153,13 @@ impl Type {
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, kind, _)| *kind == self).map_or("", |(name, ..)| name)
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SymbolTerm {
+    /// Part of the name.
+    Words(String),
+    Pattern(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,7 +257,7 @@ impl Query {
             match expr {
                 Expr::All(parts) | Expr::Any(parts) => parts.iter().any(reads),
                 Expr::Not(inner) => reads(inner),
-                Expr::Term(term) => matches!(term, Term::Text(_) | Term::Pattern(_)),
+                Expr::Term(term) => matches!(term, Term::Text(_) | Term::Pattern(_) | Term::Symbol(_)),
             }
         }
         self.filter.as_ref().is_some_and(reads)
@@ -261,8 +271,12 @@ impl Case {
             Self::Heeded => false,
             Self::Ignored => true,
             Self::Auto => match term {
-                Term::Text(text) | Term::Path(PathTerm::Words(text)) => !text.chars().any(char::is_uppercase),
-                Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) => !Matcher::has_capital(pattern),
+                Term::Text(text) | Term::Path(PathTerm::Words(text)) | Term::Symbol(SymbolTerm::Words(text)) => {
+                    !text.chars().any(char::is_uppercase)
+                }
+                Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) | Term::Symbol(SymbolTerm::Pattern(pattern)) => {
+                    !Matcher::has_capital(pattern)
+                }
                 Term::Language(_) | Term::Product(_) | Term::Is(_) | Term::Author(_) => true,
             },
         }
@@ -348,6 +362,8 @@ impl fmt::Display for Term {
             Self::Pattern(pattern) => f.write_str(&slashed(pattern)),
             Self::Path(PathTerm::Words(words)) => write!(f, "path:{}", value(words)),
             Self::Path(PathTerm::Pattern(pattern)) => write!(f, "path:{}", slashed(pattern)),
+            Self::Symbol(SymbolTerm::Words(words)) => write!(f, "sym:{}", value(words)),
+            Self::Symbol(SymbolTerm::Pattern(pattern)) => write!(f, "sym:{}", slashed(pattern)),
             Self::Language(name) => write!(f, "lang:{}", value(name)),
             Self::Product(name) => write!(f, "product:{}", value(name)),
             Self::Is(is) => write!(f, "is:{}", is.name()),

@@ -10,6 +10,7 @@ use super::ProductIndex;
 use super::pattern::Matcher;
 use super::query::Versions;
 use crate::catalog::RepoPath;
+use crate::symbols::SymbolIndex;
 
 /// The products that a person may read of, in the order in which they are to be listed.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub(super) struct ProductScope {
     pub product: String,
     /// `None` while it has not been indexed; its versions are then said to be missing.
     pub index: Option<Arc<ProductIndex>>,
+    /// Its symbols, while they are known.
+    pub symbols: Option<Arc<SymbolIndex>>,
     /// The versions that may be read of, newest first.
     pub versions: Vec<VersionScope>,
 }

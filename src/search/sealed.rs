@@ -14,6 +14,7 @@ use crate::access::Scoped;
 use crate::accounts::Principal;
 use crate::audit::{Basis, Draft, Kind, Outcome, Receipt, Recordable, Recorded, Shown};
 use crate::catalog::path_text;
+use crate::symbols::Symbols;
 
 /// Versions of a hit that its entry names; of more, the newest and the oldest. The blob says what was shown in any case.
 const NAMED_VERSIONS: usize = 8;
@@ -23,11 +24,11 @@ const ENTRY_ROOM: usize = 40_000;
 const MOST_LINES: usize = 4_000;
 
 /// The indexes that are served, by product. A product's is replaced as a whole when a newer one is ready.
-#[derive(Debug)]
 pub struct Indexes {
     directory: PathBuf,
     open: RwLock<HashMap<String, Arc<ProductIndex>>>,
     pub(super) histories: Histories,
+    symbols: Option<Arc<Symbols>>,
 }
 
 /// Results that nobody may look at yet.
@@ -45,7 +46,13 @@ impl Indexes {
     /// Indexes are the directories `<product>` in `directory`.
     #[must_use]
     pub fn at(directory: PathBuf) -> Self {
-        Self { directory, open: RwLock::default(), histories: Histories::default() }
+        Self { directory, open: RwLock::default(), histories: Histories::default(), symbols: None }
+    }
+
+    /// With the symbols that `sym:` looks among.
+    #[must_use]
+    pub fn with_symbols(self, symbols: Arc<Symbols>) -> Self {
+        Self { symbols: Some(symbols), ..self }
     }
 
     /// Where a product's index is kept.
@@ -149,6 +156,11 @@ impl<T> Sealed<T> {
         Self { found, principal: scoped.principal().clone(), query: query.to_owned(), bases: bases.collect(), notes: Vec::new() }
     }
 
+    /// The grants that this rests on, where those are fewer than all that its asker has.
+    pub(super) fn resting_on(self, bases: Vec<(String, Basis)>) -> Self {
+        Self { bases, ..self }
+    }
+
     pub(super) fn found(&self) -> &T {
         &self.found
     }
@@ -250,10 +262,11 @@ fn place_of(hit: &FileHit) -> Shown {
     }
 }
 
-pub(super) fn scope_of(scoped: &Scoped<Query>, indexes: &Indexes) -> Scope {
+pub(super) fn scope_of<Q>(scoped: &Scoped<Q>, indexes: &Indexes) -> Scope {
     let products = scoped.products().iter().map(|one| ProductScope {
         product: one.product.name.clone(),
         index: indexes.get(&one.product.name),
+        symbols: indexes.symbols.as_ref().and_then(|symbols| symbols.get(&one.product.name)),
         versions: one
             .versions
             .iter()

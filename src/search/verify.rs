@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 use super::blocks::Block;
 use super::documents::Document;
 use super::pattern::{Matcher, line_end, line_start};
-use super::plan::{Bound, Plan};
+use super::plan::{Bound, Plan, defined_lines};
 use super::rank::Signals;
 use super::results::{LineHit, PageRequest};
 use super::{ProductIndex, SearchError};
@@ -26,6 +26,7 @@ const MOST_MARKS: usize = 500;
 pub(super) struct Subject<'a> {
     plan: &'a Plan,
     bound: &'a Bound,
+    index: &'a ProductIndex,
     number: u32,
     text: &'a [u8],
     raw: &'a [u8],
@@ -54,7 +55,7 @@ impl<'a> Subject<'a> {
         let (text, raw) = bytes_of(index, document)?;
         let all = index.documents.blocks();
         let blocks = all.of(number).filter_map(|block| Some((block, *all.get(block)?))).collect();
-        Ok(Some(Self { plan, bound, number, text, raw, blocks, stop }))
+        Ok(Some(Self { plan, bound, index, number, text, raw, blocks, stop }))
     }
 
     /// How many lines are shown; `None` when the document does not match.
@@ -94,10 +95,16 @@ impl<'a> Subject<'a> {
 
     fn has(&self, place: usize) -> bool {
         let Some(matcher) = self.plan.matchers.get(place) else { return false };
+        if let Some(named) = self.named(place) {
+            return !named.is_empty();
+        }
         [false, true].into_iter().any(|raw| self.pieces(place, matcher, raw).any(|(_, piece)| matcher.is_in(piece)))
     }
 
     fn count_of(&self, place: usize, signals: &mut Signals) -> u64 {
+        if let Some(named) = self.named(place) {
+            return named.chunk_by(|a, b| a == b).count() as u64;
+        }
         let Some(matcher) = self.plan.matchers.get(place) else { return 0 };
         let mut lines = 0;
         for raw in [false, true] {
@@ -112,6 +119,22 @@ impl<'a> Subject<'a> {
             }
         }
         lines
+    }
+
+    /// Of a matcher that is looked for in names: the lines, from 1, on which this text defines one.
+    fn named(&self, place: usize) -> Option<&'a [u32]> {
+        let defining = self.bound.names.get(place)?.as_ref()?;
+        Some(defined_lines(self.index, defining, self.number).unwrap_or_default())
+    }
+
+    /// Where this line of the text, from 1, begins.
+    fn start_of(&self, number: u32) -> Option<usize> {
+        let block = self.blocks.iter().map(|(_, block)| block).rfind(|block| !block.raw && block.lines < number)?;
+        let mut start = block.range().start;
+        for _ in block.lines + 1..number {
+            start = line_end(self.text, start) + 1;
+        }
+        (start < self.text.len()).then_some(start)
     }
 
     /// What a matcher is looked for in, each with where it begins.
@@ -133,6 +156,17 @@ impl<'a> Subject<'a> {
         let alone = self.plan.shown.len() == 1;
         for place in &self.plan.shown {
             let Some(matcher) = self.plan.matchers.get(*place) else { continue };
+            if let Some(named) = self.named(*place) {
+                let named = if raw { &[] } else { named };
+                let lines = named.chunk_by(|a, b| a == b).filter_map(|line| line.first());
+                for start in lines.filter_map(|line| self.start_of(*line)) {
+                    total += 1;
+                    if !alone || starts.len() < most {
+                        starts.push(start);
+                    }
+                }
+                continue;
+            }
             for (base, piece) in self.pieces(*place, matcher, raw) {
                 matcher.lines(piece, |start, found| {
                     total += 1;
@@ -181,7 +215,13 @@ impl<'a> Subject<'a> {
             starts.iter().map(|&start| (start..line_end(text, start), Vec::new())).collect();
         for place in &self.plan.shown {
             let Some(matcher) = self.plan.matchers.get(*place) else { continue };
-            if matcher.within_lines {
+            if self.named(*place).is_some() {
+                for (line, marks) in &mut shown {
+                    marks.extend(
+                        names_in(text, line).filter(|name| matcher.is_match(text.get(name.clone()).unwrap_or_default())).take(WIDEST),
+                    );
+                }
+            } else if matcher.within_lines {
                 for (line, marks) in &mut shown {
                     let with_end = (line.end + 1).min(text.len());
                     let found = matcher.matches(text.get(line.start..with_end).unwrap_or_default()).take(WIDEST);
@@ -208,6 +248,18 @@ impl<'a> Subject<'a> {
         let (start, before) = block.map_or((0, 0), |block| (block.range().start, block.lines));
         1 + u64::from(before) + memchr::memchr_iter(b'\n', text.get(start..at).unwrap_or_default()).count() as u64
     }
+}
+
+/// What may be a name in a line.
+fn names_in(text: &[u8], line: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let is_part = |at: usize| text.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || *b >= 0x80);
+    let (mut at, end) = (line.start, line.end);
+    std::iter::from_fn(move || {
+        at += (at..end).take_while(|&at| !is_part(at)).count();
+        let start = at;
+        at += (at..end).take_while(|&at| is_part(at)).count();
+        (start < at).then_some(start..at)
+    })
 }
 
 fn bytes_of<'a>(index: &'a ProductIndex, document: &Document) -> Result<(&'a [u8], &'a [u8]), SearchError> {

@@ -8,7 +8,7 @@ mod commit;
 mod lines;
 mod trees;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::SourceError;
 use super::raw::{Handle, Repositories};
 use super::tree::{EntryKind, ObjectId, commit_links};
 use crate::catalog::RepoPath;
-use lines::text_of;
+pub(in crate::source) use lines::{Hunk, hunks, text_of};
 use trees::Trees;
 
 /// Bytes of the largest file whose lines are compared, and of the changed lines of one file. What is larger is told by its path.
@@ -47,20 +47,25 @@ pub struct Links {
 }
 
 /// What stands at a path in a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Side {
-    kind: EntryKind,
-    executable: bool,
-    id: ObjectId,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::source) struct Side {
+    pub(in crate::source) kind: EntryKind,
+    pub(in crate::source) executable: bool,
+    pub(in crate::source) id: ObjectId,
 }
+
+/// What differs between two commits at a path: what stood there in the first, and in the second.
+pub(in crate::source) type Difference = (RepoPath, Option<Side>, Option<Side>);
+/// A commit's change of a path against its first parent, and whether that is in no other parent either.
+pub(in crate::source) type Step = (RepoPath, Option<Side>, Option<Side>, bool);
 
 /// A file that a commit changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub path: RepoPath,
     /// What stood there in each parent.
-    olds: Vec<Option<Side>>,
-    new: Option<Side>,
+    pub(in crate::source) olds: Vec<Option<Side>>,
+    pub(in crate::source) new: Option<Side>,
 }
 
 /// What became of a file.
@@ -197,8 +202,44 @@ impl Reader {
         Ok((!merged).then_some(Changed::Lines { lines, binary }))
     }
 
+    /// When a commit was committed, and what differs from its first parent; from nothing, when it has none.
+    pub(in crate::source) fn steps(&mut self, id: ObjectId) -> Result<(i64, Vec<Step>), SourceError> {
+        let links = self.handle.links(id)?;
+        let merge = links.parents.len() > 1;
+        let first = self.differences(links.parents.first().copied(), id)?;
+        let own: HashSet<RepoPath> =
+            if merge { self.commit(id)?.1.into_iter().map(|change| change.path).collect() } else { HashSet::new() };
+        let steps = first.into_iter().map(|(path, old, new)| {
+            let own = !merge || own.contains(&path);
+            (path, old, new, own)
+        });
+        Ok((links.time, steps.collect()))
+    }
+
+    /// What differs between a commit, or nothing, and another.
+    pub(in crate::source) fn differences(&mut self, from: Option<ObjectId>, to: ObjectId) -> Result<Vec<Difference>, SourceError> {
+        let from = from.map(|commit| self.root(commit)).transpose()?;
+        let to = self.root(to)?;
+        let changes = self.trees.changes(&self.handle, from.as_slice(), to)?;
+        Ok(changes.into_iter().map(|change| (change.path, change.olds.first().copied().flatten(), change.new)).collect())
+    }
+
+    /// What a commit says.
+    pub(in crate::source) fn words(&self, id: ObjectId) -> Result<Words, SourceError> {
+        Ok(Words::of(&self.handle.commit(id)?))
+    }
+
+    fn root(&mut self, commit: ObjectId) -> Result<ObjectId, SourceError> {
+        if let Some(known) = self.roots.get(&commit) {
+            return Ok(*known);
+        }
+        let root = self.handle.links(commit)?.tree;
+        self.roots.put(commit, root);
+        Ok(root)
+    }
+
     /// What stands on a side, which may be nothing; `None` when it is too large.
-    fn bytes(&mut self, side: Option<Side>) -> Result<Option<Arc<Vec<u8>>>, SourceError> {
+    pub(in crate::source) fn bytes(&mut self, side: Option<Side>) -> Result<Option<Arc<Vec<u8>>>, SourceError> {
         let Some(side) = side else { return Ok(Some(Arc::default())) };
         if side.kind == EntryKind::Submodule {
             // As git shows it.

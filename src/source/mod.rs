@@ -4,7 +4,9 @@
 //! entitled to it and the entry that says so is durable. What it does before that, finding out which object stands at a
 //! place, stays inside the proof. Machines (indexer, symbols) read through a [`MachineReader`], of which there is one.
 
+pub mod compare;
 pub mod history;
+pub mod past;
 mod raw;
 pub mod text;
 pub mod tree;
@@ -13,12 +15,13 @@ mod walk;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use lru::LruCache;
 
 pub use tree::{Entry, EntryKind, ObjectId};
 
-use crate::access::{Cleared, Entitled, Resource, Sought};
+use crate::access::{Cleared, Entitled, Pair, Resource, Sought};
 use crate::audit::{Draft, Kind, Receipt};
 use crate::catalog::{Place, RepoPath};
 
@@ -34,6 +37,8 @@ pub enum SourceError {
     Unreadable(String),
     #[error("a recorded version names a commit that is no object id")]
     BadCommit,
+    #[error("it took longer than an answer may")]
+    OutOfTime,
 }
 
 impl From<raw::RawError> for SourceError {
@@ -122,7 +127,7 @@ impl Resource for Gitlink {
     }
 }
 
-fn with_object(mut draft: Draft, id: ObjectId) -> Draft {
+pub(in crate::source) fn with_object(mut draft: Draft, id: ObjectId) -> Draft {
     if let Some(place) = &mut draft.place {
         place.blob = Some(id.to_string());
     }
@@ -204,22 +209,28 @@ pub struct Opened {
 /// The repositories, behind proofs. Its methods block: call them off the async threads.
 pub struct Vault {
     repositories: Arc<raw::Repositories>,
+    tables: Arc<past::Tables>,
     kept: Mutex<LruCache<ObjectId, Arc<Vec<u8>>>>,
+    comparisons: compare::Comparisons,
 }
 
 /// Reads source for machines that show it to nobody. Made once, by [`Vault::open`]; never handed to `web`.
 #[derive(Clone)]
 pub struct MachineReader {
     repositories: Arc<raw::Repositories>,
+    tables: Arc<past::Tables>,
 }
 
 impl Vault {
-    /// Mirrors are the directories `<product>.git` in `mirrors`.
+    /// Mirrors are the directories `<product>.git` in `mirrors`; the table of a product's past is the file `<product>` in `pasts`.
     #[must_use]
-    pub fn open(mirrors: PathBuf) -> (Self, MachineReader) {
+    pub fn open(mirrors: PathBuf, pasts: PathBuf) -> (Self, MachineReader) {
         let repositories = Arc::new(raw::Repositories::at(mirrors));
+        let tables = Arc::new(past::Tables::at(pasts));
         let kept = Mutex::new(LruCache::new(NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN)));
-        (Self { repositories: Arc::clone(&repositories), kept }, MachineReader { repositories })
+        let comparisons = compare::Comparisons::new(Arc::clone(&repositories));
+        let reader = MachineReader { repositories: Arc::clone(&repositories), tables: Arc::clone(&tables) };
+        (Self { repositories, tables, kept, comparisons }, reader)
     }
 
     /// Finds out what stands at the place, inside the permit.
@@ -318,6 +329,22 @@ impl Vault {
         cleared.get().resource().commit
     }
 
+    /// What differs between two versions, within what may be read of each. Lines are counted until then at the latest.
+    pub fn summary(&self, pair: Pair, chosen: &compare::Selection, until: Instant) -> Result<compare::SealedSummary, SourceError> {
+        self.comparisons.summary(pair, chosen, until)
+    }
+
+    /// What differs in one file; none when neither version has one there that may be read.
+    pub fn difference(
+        &self,
+        pair: Pair,
+        path: &RepoPath,
+        chosen: &compare::Selection,
+        asked: &compare::Asked,
+    ) -> Result<Option<compare::SealedDifference>, SourceError> {
+        self.comparisons.difference(pair, path, chosen, asked)
+    }
+
     fn bytes(&self, product: &str, blob: ObjectId, size: u64) -> Result<Arc<Vec<u8>>, SourceError> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(data) = kept().get(&blob) {
@@ -341,6 +368,24 @@ impl MachineReader {
     #[must_use]
     pub fn history(&self, product: &str) -> history::History {
         history::History::of(Arc::clone(&self.repositories), product)
+    }
+
+    /// Keeps what each commit that these reach did to which path, so that it need not be gathered when somebody asks. With `anew`,
+    /// from nothing. `None` when `go_on` said no before it was done.
+    pub fn keep_past(
+        &self,
+        product: &str,
+        heads: &[ObjectId],
+        anew: bool,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<()>, SourceError> {
+        self.tables.write(&self.history(product), product, heads, anew, go_on)
+    }
+
+    /// Whether that is kept of all these commits.
+    #[must_use]
+    pub fn has_past(&self, product: &str, heads: &[ObjectId]) -> bool {
+        self.tables.is_written(product, heads)
     }
 
     /// A walk over versions of a product.

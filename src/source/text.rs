@@ -5,6 +5,7 @@
 //! only because a few of its bytes are broken.
 
 mod encoding;
+mod pixels;
 mod within;
 
 use std::fmt;

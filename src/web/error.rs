@@ -27,6 +27,8 @@ use crate::ids::RequestId;
 use crate::inspection::InspectionError;
 use crate::source::SourceError;
 
+/// The code of [`WebError::NotReady`].
+const NOT_READY: &str = "not_ready";
 /// The code of [`WebError::Unwitnessed`].
 const UNWITNESSED: &str = "unwitnessed";
 
@@ -51,6 +53,8 @@ pub(super) enum WebError {
     },
     /// The log cannot take an entry, so nothing that needs one is shown.
     Unrecordable,
+    /// The answer took longer than it may.
+    NotReady,
     /// The log's witnesses have not cosigned it for too long, so no source is shown.
     Unwitnessed,
     Internal(Box<dyn std::error::Error + Send + Sync>),
@@ -75,6 +79,7 @@ impl IntoResponse for WebError {
     fn into_response(self) -> Response {
         let wait = match &self {
             Self::TooMany { wait, .. } => Some(wait.as_secs().max(1)),
+            Self::NotReady => Some(60),
             _ => None,
         };
         let (status, code, message) = match self {
@@ -93,6 +98,9 @@ impl IntoResponse for WebError {
             Self::TooMany { problem, .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many", problem),
             Self::Unrecordable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unrecordable", "The record cannot be written, so no source is shown.".to_owned())
+            }
+            Self::NotReady => {
+                (StatusCode::SERVICE_UNAVAILABLE, NOT_READY, "This took longer than an answer may. Try again later.".to_owned())
             }
             Self::Unwitnessed => {
                 (StatusCode::SERVICE_UNAVAILABLE, UNWITNESSED, "The record has not been witnessed, so no source is shown.".to_owned())
@@ -167,6 +175,7 @@ async fn failed(
         StatusCode::NOT_FOUND => ErrorPage::not_found(shell),
         StatusCode::FORBIDDEN => ErrorPage::forbidden(shell, &failure.message),
         StatusCode::SERVICE_UNAVAILABLE if failure.code == UNWITNESSED => ErrorPage::unwitnessed(shell),
+        StatusCode::SERVICE_UNAVAILABLE if failure.code == NOT_READY => ErrorPage::not_ready(shell),
         StatusCode::SERVICE_UNAVAILABLE => ErrorPage::unrecordable(shell),
         StatusCode::TOO_MANY_REQUESTS => ErrorPage::too_many(shell, &failure.message, failure.wait.unwrap_or(1)),
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => ErrorPage::bad_request(shell, &failure.message),
@@ -267,8 +276,9 @@ impl From<Wait> for WebError {
     fn from(wait: Wait) -> Self {
         match wait {
             Wait::Busy => Self::TooMany {
-                problem: "Other searches of yours are still running. Wait until one of them is done, or close its page to end it."
-                    .to_owned(),
+                problem:
+                    "Other searches or comparisons of yours are still running. Wait until one of them is done, or close its page to end it."
+                        .to_owned(),
                 wait: Duration::from_secs(5),
             },
             Wait::Spent(wait) => Self::TooMany {
@@ -283,7 +293,10 @@ impl From<Wait> for WebError {
 
 impl From<SourceError> for WebError {
     fn from(cause: SourceError) -> Self {
-        Self::internal(cause)
+        match cause {
+            SourceError::OutOfTime => Self::NotReady,
+            other => Self::internal(other),
+        }
     }
 }
 

@@ -39,6 +39,7 @@ use crate::inspection::Inspection;
 use crate::jobs::Jobs;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
+use crate::symbols::Symbols;
 
 /// The rooms a handler may call.
 pub struct Portal {
@@ -53,6 +54,7 @@ pub struct Portal {
     pub painter: Painter,
     pub searcher: Searcher,
     pub indexes: Arc<Indexes>,
+    pub symbols: Arc<Symbols>,
     /// Who may search now.
     pub allowance: Arc<Allowance>,
     pub inspection: Inspection,

@@ -4,6 +4,7 @@
 use std::pin::pin;
 
 use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::timeout;
@@ -17,11 +18,11 @@ pub(super) async fn while_it_answers(State(portal): State<AppState>, request: Re
     let mut work = pin!(next.run(request));
     loop {
         if let Ok(response) = timeout(deadline, &mut work).await {
-            return response;
+            return if is_unsaved(&response) { without.response(&portal).await } else { response };
         }
         tokio::select! {
             biased;
-            response = &mut work => return response,
+            response = &mut work => return if is_unsaved(&response) { without.response(&portal).await } else { response },
             // Any read will do. One that fails is an answer: the request gets it, too.
             answer = timeout(deadline, portal.catalog.products()) => if answer.is_err() {
                 tracing::error!("the database does not answer; a request was given up");
@@ -29,4 +30,9 @@ pub(super) async fn while_it_answers(State(portal): State<AppState>, request: Re
             }
         }
     }
+}
+
+/// What keeps sessions puts this, without a word, in place of an answer whose session could not be saved. Ours say what they are.
+fn is_unsaved(response: &Response) -> bool {
+    response.status() == StatusCode::INTERNAL_SERVER_ERROR && !response.headers().contains_key(header::CONTENT_TYPE)
 }

@@ -24,6 +24,10 @@ pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
 pub(crate) const DOWN: &str = "\u{e015}";
+pub(crate) const LEFT: &str = "\u{e012}";
+pub(crate) const RIGHT: &str = "\u{e014}";
+pub(crate) const HOME: &str = "\u{e011}";
+pub(crate) const END: &str = "\u{e010}";
 const SHIFT: &str = "\u{e008}";
 
 /// What the driver refused, in its words.

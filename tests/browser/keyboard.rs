@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::browser::{Browser, ENTER, ESCAPE, TAB};
+use crate::browser::{Browser, DOWN, END, ENTER, ESCAPE, HOME, RIGHT, TAB};
 use crate::portal::Portal;
 
 /// More presses of Tab than any page has stops.
@@ -48,6 +48,8 @@ fn reads_without_a_mouse() {
 
     the_single_keys(&browser);
 
+    through_tree_finder_and_search(&browser);
+
     // The version menu opens by Enter, closes by Escape, and the focus is back where it was.
     browser.go("/p/lantern/v1.1/file/boot/start.c");
     tab_to(&browser, "details.picker summary");
@@ -61,6 +63,59 @@ fn reads_without_a_mouse() {
     tab_to(&browser, ".who button");
     browser.press(&[ENTER]);
     browser.arrive("Signed out");
+}
+
+/// From one file through the tree to another, by the finder to a third, and by a search to a line.
+fn through_tree_finder_and_search(browser: &Browser) {
+    browser.go("/p/lantern/v1.1/file/boot/start.c");
+    browser.until("the tree", || browser.count(".tree[data-ready]") == 1);
+    tab_to(browser, ".tree a[aria-current]");
+    visible_focus(browser);
+    browser.press(&[END]);
+    assert!(focused(browser, ".tree .rest a"), "the last row is the rest of the tree");
+    browser.press(&[RIGHT]);
+    browser.until("the root's entries", || browser.count(".tree a[href$='/tree/kernel']") == 1);
+    browser.press(&[HOME]);
+    for _ in 0..STOPS {
+        if focused(browser, ".tree a[href$='/tree/kernel']") {
+            break;
+        }
+        browser.press(&[DOWN]);
+    }
+    browser.press(&[RIGHT]);
+    browser.until("the directory open", || browser.count(".tree a[href$='/file/kernel/later.rs']") == 1);
+    for _ in 0..STOPS {
+        if focused(browser, ".tree a[href$='/file/kernel/later.rs']") {
+            break;
+        }
+        browser.press(&[DOWN]);
+    }
+    browser.press(&[ENTER]);
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/later.rs");
+    browser.read("h1", "later.rs");
+    browser.press(&["t"]);
+    browser.until("the finder", || browser.count("dialog[open]") == 1);
+    browser.type_words("wick.c");
+    browser.press(&[ENTER]);
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/deep/inner/wick.c");
+    browser.read("h1", "wick.c");
+    // What stands beside a directory, by its slash.
+    tab_to(browser, ".crumb a.beside[data-beside$='/tree/kernel/deep']");
+    browser.press(&[ENTER]);
+    browser.until("the menu", || focused(browser, ".menu.besides a[aria-current]"));
+    browser.press(&[ESCAPE]);
+    assert!(focused(browser, ".crumb a.beside[data-beside$='/tree/kernel/deep']"), "the focus is back at the slash");
+    browser.press(&["/"]);
+    browser.until("the cursor in the search box", || focused(browser, ".find input"));
+    browser.type_words("wick_burn");
+    browser.press(&[ENTER]);
+    browser.read(".hits h2", "wick.c");
+    browser.press(&["n"]);
+    browser.until("the first line found", || focused(browser, ".hits .lines a"));
+    browser.press(&[ENTER]);
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/deep/inner/wick.c?q=wick_burn#L3");
+    browser.press(&["n"]);
+    browser.read(".hitcount", "1 of 1");
 }
 
 fn the_single_keys(browser: &Browser) {

@@ -162,7 +162,14 @@ fn make_repository(at: &Path) {
     let repository = Repository::init(at).expect("a repository");
     let lines: String = (1..=420).fold(String::new(), |text, n| text + &format!("pub fn lamp_{n}() -> u32 {{ {n} }} // wick {n}\n"));
     let long = format!("pub const WICK: &str = \"{}\";\n{lines}", "wick ".repeat(120));
+    let counted: String = (1..=12_000).fold(String::new(), |text, n| text + &format!("int long_{n}(void) {{ return {n}; }}\n"));
+    let body: String = (1..=80).fold(String::new(), |text, n| text + &format!("\t\tif (oil > {n}) {{\n\t\t\tburn({n});\n\t\t}}\n"));
+    let deep = format!("#include <lamp.h>\n\nint wick_burn(int oil)\n{{\n\twhile (oil) {{\n{body}\t\toil--;\n\t}}\n\treturn 0;\n}}\n");
     let files: Vec<(&str, Vec<u8>)> = vec![
+        ("docs/values.csv", b"lamp,oil\n\"one, small\",3\ntwo,4\n".to_vec()),
+        ("kernel/deep/inner/wick.c", deep.into()),
+        ("kernel/deep/other.c", b"int other;\n".to_vec()),
+        ("kernel/long.c", counted.into()),
         ("README.md", README.into()),
         ("boot/start.c", START_C.into()),
         ("boot/table.h", b"#pragma once\nint light(int on);\n".to_vec()),
@@ -182,6 +189,9 @@ fn make_repository(at: &Path) {
     let first = commit(&repository, &files, None, "Light the lamp");
     tag(&repository, "v1.0", first);
     let mut files = files;
+    if let Some(table) = files.iter_mut().find(|(path, _)| *path == "boot/table.h") {
+        table.1 = b"#pragma once\nint light(int level);\nint dark(void);\n".to_vec();
+    }
     files.push(("kernel/later.rs", b"pub fn later() {}\n".to_vec()));
     let second = commit(&repository, &files, Some(first), "Add what came later");
     tag(&repository, "v1.1", second);

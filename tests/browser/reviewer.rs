@@ -149,7 +149,7 @@ fn searching(browser: &Browser) {
     assert_eq!(browser.words(".hits mark"), "lantern_canary");
     browser.inspect();
     browser.click(".hits .lines > div:has(mark) > a");
-    browser.until("the line in its file", || browser.place() == "/p/lantern/v1.1/file/boot/start.c#L4");
+    browser.until("the line in its file", || browser.place() == "/p/lantern/v1.1/file/boot/start.c?q=lantern_canary#L4");
     browser.back();
     browser.arrive_at("/search?q=lantern_canary");
 

@@ -25,6 +25,8 @@ fn everything_works_without_scripts() {
     browser.click("details.picker summary");
     browser.follow("v1.0");
     browser.until("the other version", || browser.place().starts_with("/p/lantern/v1.0/file/boot/start.c"));
+    moving(&browser);
+    browser.go("/p/lantern/v1.0/file/boot/start.c");
     browser.screen(390, 900);
     browser.push("Files");
     browser.until("the drawer", || browser.count("#files:popover-open") == 1);
@@ -62,4 +64,38 @@ fn everything_works_without_scripts() {
     browser.fill("#revoke-reason", "Tried without scripts");
     browser.push("Revoke grant");
     browser.read(".panel .state", "Revoked");
+}
+
+/// What scripts make quicker works by links and forms.
+fn moving(browser: &Browser) {
+    browser.go("/p/lantern/v1.1/file/kernel/long.c");
+    // The finder is a page with a form.
+    browser.click("a.finder");
+    browser.arrive_at("/p/lantern/v1.1/find");
+    browser.fill("#q", "wick.c:5");
+    browser.push("Find");
+    browser.read(".foundfiles", "wick.c");
+    browser.click(".foundfiles a");
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/deep/inner/wick.c#L5");
+    assert_eq!(browser.count("#L5:target"), 1);
+    // What stands beside a directory is listed by the one above it, and so is what stands in it.
+    browser.click(".crumb a.beside[data-beside$='/tree/kernel/deep']");
+    browser.arrive_at("/p/lantern/v1.1/tree/kernel");
+    browser.click(".listing a[href$='/file/kernel/long.c']");
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/long.c");
+    // A long file is read piece by piece.
+    browser.follow("Next piece");
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/long.c?from=5001");
+    assert_eq!((browser.count("#L5001"), browser.count("#L5000")), (1, 0));
+    browser.follow("Next piece");
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/long.c?from=10001");
+    assert_eq!(browser.count("#L12000"), 1);
+    browser.back();
+    browser.arrive_at("/p/lantern/v1.1/file/kernel/long.c?from=5001");
+    browser.go("/p/lantern/v1.1/file/docs/guide.md");
+    browser.follow("Rendered");
+    browser.read(".prose", "First steps");
+    for label in ["Blame", "History", "Bytes", "Compare with v1.0"] {
+        assert!(browser.words(".acts").contains(label), "{label} is a link");
+    }
 }

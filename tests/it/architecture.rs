@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Lowest first: a room imports only rooms before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "clock",
     "ids",
     "database",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 18] = [
     "source",
     "mirrors",
     "highlight",
+    "symbols",
     "search",
     "inspection",
     "jobs",

@@ -17,10 +17,14 @@ mod audit;
 mod backup;
 /// The check at the end of each test finds what it is for.
 mod canaries;
+/// Two versions side by side: what differs, cut to what may be read of each, recorded, and the lines of a file.
+mod compare;
 /// `lectern demo` and the commands about the log, as their users meet them.
 mod demo;
 /// Kills, power cuts, disks that fail, clocks that jump, readers that leave: what must hold in all of them.
 mod faults;
+/// Files found by their names, parts of pages, and texts in other ways than line by line.
+mod finder;
 /// Nobody acts alone, and access lapses by itself.
 mod grants;
 /// Search in history over HTTP: changed lines and messages, cut to what may be read, and recorded.
@@ -29,10 +33,14 @@ mod history_search;
 mod log_unavailable;
 /// Several processes at one installation, and commands beside a portal that runs.
 mod nodes;
+/// Histories, blame and commits: known from how their repository was made, cut to what may be read, and recorded.
+mod past;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.
 mod reading;
 /// The table of routes: who may go where, and how everybody else is turned away.
 mod routes;
+/// Precise symbols, from indexes that indexers made.
+mod scip;
 /// Search over HTTP, held against a plain scan of the same files.
 mod search;
 /// An index on disk that meets with accidents: killed builders, damaged files, a full disk.
@@ -43,6 +51,8 @@ mod search_page;
 mod search_work;
 /// Who somebody is: passwords, sessions, forms.
 mod sign_in;
+/// Symbols over HTTP: what is defined and used where, within what may be read.
+mod symbols;
 /// What one may not read does not exist: the same answer as for what was never there, and an entry.
 mod unentitled;
 /// A portal and those who cosign its log, as processes: down, slow, lying, killed, and set against an old copy.

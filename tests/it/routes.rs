@@ -27,6 +27,7 @@ fn is_open(route: &Route) -> bool {
 /// An address of the route, of things that are there as far as possible.
 fn address(route: &Route) -> String {
     let path = route.path.replace("{product}", "gateway").replace("{version}", "v2.0").replace("{*path}", MAIN);
+    let path = path.replace("{from}", "v1.0").replace("{to}", "v2.0");
     path.replace("{index}", "0").replace("{id}", "x").replace("{name}", "gateway").replace("{*bundle}", "000.p/1")
 }
 
@@ -61,7 +62,17 @@ async fn the_table_of_routes() {
     GET  /metrics                                     public
     GET  /p                                           reviewer
     GET  /p/{product}                                 reviewer
+    GET  /p/{product}/compare                         reviewer
+    GET  /p/{product}/compare/{from}/{to}             reviewer
+    GET  /p/{product}/compare/{from}/{to}/{*path}     reviewer
+    GET  /p/{product}/{version}/blame/{*path}         reviewer
+    GET  /p/{product}/{version}/commit/{id}           reviewer
     GET  /p/{product}/{version}/file/{*path}          reviewer
+    GET  /p/{product}/{version}/find                  reviewer
+    GET  /p/{product}/{version}/find/                 reviewer
+    GET  /p/{product}/{version}/history               reviewer
+    GET  /p/{product}/{version}/history/              reviewer
+    GET  /p/{product}/{version}/history/{*path}       reviewer
     GET  /p/{product}/{version}/image/{*path}         reviewer
     GET  /p/{product}/{version}/tree                  reviewer
     GET  /p/{product}/{version}/tree/                 reviewer
@@ -73,6 +84,7 @@ async fn the_table_of_routes() {
     GET  /search/suggest                              reviewer
     GET  /sign-in                                     anyone
     GET  /static/{*name}                              public
+    GET  /symbol/{product}/{version}                  reviewer
     GET  /transparency                                signed in
     GET  /transparency/checkpoint                     signed in or a token
     GET  /transparency/handovers                      signed in or a token

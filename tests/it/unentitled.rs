@@ -29,7 +29,32 @@ fn pages(version: &str) -> Vec<String> {
     }
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?hex=1"));
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?from=3"));
+    pages.push(format!("/p/gateway/{version}/file/{MAIN}?part=lines&from=1"));
+    pages.push(format!("/p/gateway/{version}/file/README.md?view=rendered"));
+    pages.push(format!("/p/gateway/{version}/tree/src?part=rows"));
+    pages.push(format!("/p/gateway/{version}/find/?q=main"));
     pages.push(format!("/p/gateway/{version}/image/{LOGO}"));
+    pages.push(format!("/symbol/gateway/{version}?name=value"));
+    pages.push(format!("/symbol/gateway/{version}?name=value&fragment=1"));
+    pages.extend(compared(version));
+    for past in ["history/".to_owned(), "history/src".to_owned(), format!("history/{MAIN}"), format!("history/{SEED}?lines=1-2")] {
+        pages.push(format!("/p/gateway/{version}/{past}"));
+    }
+    for file in [MAIN, SEED, BINARY] {
+        pages.push(format!("/p/gateway/{version}/blame/{file}"));
+    }
+    pages
+}
+
+/// Comparisons of a version with another, which may be readable or not.
+fn compared(version: &str) -> Vec<String> {
+    let mut pages = Vec::new();
+    for place in
+        ["", "?dir=src", "?only=binary", &format!("/{MAIN}"), &format!("/{SEED}?view=split"), &format!("/{BINARY}"), &format!("/{LOGO}")]
+    {
+        pages.push(format!("/p/gateway/compare/{version}/v1.1{place}"));
+        pages.push(format!("/p/gateway/compare/v1.1/{version}{place}"));
+    }
     pages
 }
 
@@ -51,8 +76,18 @@ async fn refused(portal: &Portal, person: &Person, client: &Client, pages: &[Str
             let place = entry.place.as_ref().unwrap();
             let mut parts = page.split('?').next().unwrap().splitn(6, '/').skip(2);
             assert_eq!(place.product, parts.next().unwrap(), "{case}");
+            if page.contains("/compare/") {
+                let mut parts = parts.skip(1).flat_map(|part| part.splitn(2, '/'));
+                let versions = [parts.next().unwrap(), parts.next().unwrap()];
+                assert!(versions.contains(&place.version.as_deref().unwrap()), "{case}: {page}");
+                let path = parts.next().map_or_else(|| page.split_once("dir=").map_or("", |(_, dir)| dir).to_owned(), str::to_owned);
+                assert_eq!(place.path.as_ref().unwrap().text, path, "{case}: {page}");
+                assert!(entry.facts.contains_key("reason"));
+                continue;
+            }
             assert_eq!(place.version.as_deref(), parts.next(), "{case}");
-            let path = parts.nth(1).map(str::to_owned);
+            // A symbol is asked of a whole version.
+            let path = parts.nth(1).or_else(|| page.starts_with("/symbol/").then_some("")).map(str::to_owned);
             assert_eq!(place.path.as_ref().map(|path| path.text.clone()), path, "{case}");
             assert!(entry.facts.contains_key("reason"));
         }
@@ -144,11 +179,16 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
         "file/src/README.md",
         "file/.gitmodules",
         "file/vendor/crypto_submodule",
+        "history/secret",
+        "history/src/netx_beside.c",
+        "blame/src/netx_beside.c",
     ]
     .map(|place| format!("/p/gateway/v2.0/{place}"))
     .into_iter()
     .chain([MAIN, SEED, BINARY, LOGO, BOTTOM].map(|path| format!("/p/gateway/v2.0/file/{path}")))
     .chain([format!("/p/gateway/v2.0/image/{LOGO}")])
+    .chain([MAIN, SEED, BINARY, LOGO, BOTTOM, "README.md", "src"].map(|path| format!("/p/gateway/compare/v1.0/v2.0/{path}")))
+    .chain(["secret", "secret/keys", "assets", "src/netx", "src/net/deep"].map(|path| format!("/p/gateway/compare/v1.0/v2.0?dir={path}")))
     .collect();
     refused(&portal, &narrow, &client, &outside, "outside the paths").await;
 
@@ -164,6 +204,14 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
         "/p/ledger",
         "/p/gateway/v2.0/file/src",
         "/p/gateway/v2.0/image/src/gateway_main.c",
+        "/p/gateway/compare/v1.0/v3.0",
+        "/p/gateway/compare/v3.0/v1.0/src/gateway_main.c",
+        "/p/gateway/compare/v1.0/v2.0/src/never_was_there.c",
+        "/p/gateway/compare/v1.0/v2.0/src",
+        "/p/gateway/v2.0/history/src/never_was_there.c",
+        "/p/gateway/v2.0/blame/src/never_was_there.c",
+        "/p/gateway/v2.0/blame/src",
+        "/p/ledger/v2.0/history/src/ledger_main.rs",
     ]
     .map(str::to_owned)
     .to_vec();

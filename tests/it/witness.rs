@@ -418,7 +418,9 @@ fn the_command_says_who_it_is_for_and_ends_when_it_is_told() {
     let home = tempfile::tempdir().unwrap();
     let policy = home.path().join("policy").display().to_string();
     for (text, problem) in [(None, "which cannot be read: "), (Some("quorum nobody\n"), "line 1: \"nobody\" is no witness or group")] {
-        text.map(|text| std::fs::write(&policy, text).unwrap());
+        if let Some(text) = text {
+            std::fs::write(&policy, text).unwrap();
+        }
         let refused = run(&["witness", "--data", "x", "--policy", &policy]);
         assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
         assert!(said(&refused).contains("--policy names ") && said(&refused).contains(problem), "{}", said(&refused));

@@ -97,8 +97,8 @@ impl Asked {
                 let matcher = Matcher::text(name, ignores).map_err(|_| lost())?;
                 Test::Among(of_author(reach.history, &matcher))
             }
-            // Signs were taken out; the others are of files, and are refused when a query is read.
-            Term::Is(_) => Test::Always(false),
+            // Signs were taken out; the others, and symbols, are of files, and are refused when a query is read.
+            Term::Is(_) | Term::Symbol(_) => Test::Always(false),
         })
     }
 

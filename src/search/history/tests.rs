@@ -38,7 +38,7 @@ impl Told {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let repository = Repository::init_bare(home.path().join("mirrors/x.git")).unwrap();
-        let (_, reader) = Vault::open(home.path().join("mirrors"));
+        let (_, reader) = Vault::open(home.path().join("mirrors"), home.path().join("past"));
         Self { home, repository, reader, versions: Vec::new(), clock: 1_700_000_000 }
     }
 
@@ -90,7 +90,7 @@ impl Told {
             let (_, commit) = self.versions.iter().find(|(known, _)| known == name).unwrap();
             VersionScope { name: (*name).to_owned(), commit: commit.to_string(), includes: paths(includes), excludes: paths(excludes) }
         });
-        let product = ProductScope { product: "x".to_owned(), index: None, versions: versions.collect() };
+        let product = ProductScope { product: "x".to_owned(), index: None, symbols: None, versions: versions.collect() };
         vec![HistoryScope::new(product, Some(Arc::new(index)))]
     }
 

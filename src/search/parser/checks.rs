@@ -2,7 +2,7 @@
 
 use super::mistakes::error;
 use crate::search::pattern::Matcher;
-use crate::search::query::{Case, Expr, PathTerm, QueryError, Term, Trait, Type};
+use crate::search::query::{Case, Expr, PathTerm, QueryError, SymbolTerm, Term, Trait, Type};
 
 /// Makes sure that a term can be looked for, now that it is known whether case is heeded.
 pub(super) fn check(term: &Term, case: Case, places: &[usize]) -> Result<(), QueryError> {
@@ -13,7 +13,7 @@ pub(super) fn check(term: &Term, case: Case, places: &[usize]) -> Result<(), Que
     };
     let ignore = case.ignores(term);
     match term {
-        Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) => {
+        Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) | Term::Symbol(SymbolTerm::Pattern(pattern)) => {
             Matcher::pattern(pattern, ignore).map(|_| ()).map_err(|problem| {
                 let span = problem.span.map_or(whole.clone(), |span| {
                     let start = place(pattern, span.start);
@@ -26,7 +26,7 @@ pub(super) fn check(term: &Term, case: Case, places: &[usize]) -> Result<(), Que
                 )
             })
         }
-        Term::Text(text) => Matcher::text(text, ignore)
+        Term::Text(text) | Term::Symbol(SymbolTerm::Words(text)) => Matcher::text(text, ignore)
             .map(|_| ())
             .map_err(|problem| error(whole, problem.reason, "Shorten it, or have its case heeded with case:yes.")),
         Term::Path(PathTerm::Words(words)) => {
@@ -44,6 +44,7 @@ pub(super) fn fits(term: &Term, kind: Type, places: &[usize]) -> Result<(), Quer
         Term::Is(Trait::Added | Trait::Removed) => (kind == Type::Diff, "type:diff"),
         Term::Author(_) => (matches!(kind, Type::Diff | Type::Commit), "type:diff or type:commit"),
         Term::Is(_) => (matches!(kind, Type::File | Type::Path), "files: leave type: away"),
+        Term::Symbol(_) => (kind == Type::File, "the contents of files: leave type: away"),
         _ => (true, ""),
     };
     if here { Ok(()) } else { Err(error(whole, "This filter does not belong to this type of search", format!("It works with {wanted}."))) }

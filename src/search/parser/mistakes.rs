@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::search::query::QueryError;
 
-pub(super) const FIELDS: &str = "The filters are product:, version:, path: (or file:), lang:, is:, type:, author:, case:, count:";
+pub(super) const FIELDS: &str = "The filters are product:, version:, path: (or file:), sym:, lang:, is:, type:, author:, case:, count:";
 
 /// The names in a list of names, "a, b or c".
 pub(super) fn names<T>(all: &[(&str, T, &str)]) -> String {
@@ -25,6 +25,7 @@ pub(super) fn example(field: &str) -> &'static str {
         "type" => "type:path",
         "count" => "count:all",
         "author" => "author:kim",
+        "sym" | "symbol" => "sym:strbuf_add or sym:/^strbuf_/",
         _ => "path:src/net or path:*.c",
     }
 }

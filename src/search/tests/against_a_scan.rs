@@ -198,7 +198,7 @@ fn hostile(files: BTreeMap<RepoPath, Vec<u8>>) -> (tempfile::TempDir, Scope) {
     let key = Hostile::version();
     let version = VersionScope { name: key.name, commit: key.commit, includes: vec![RepoPath::root()], excludes: Vec::new() };
     let index = Some(Arc::new(ProductIndex::open(home.path()).unwrap()));
-    (home, Scope { products: vec![ProductScope { product: "git".to_owned(), index, versions: vec![version] }] })
+    (home, Scope { products: vec![ProductScope { product: "git".to_owned(), index, symbols: None, versions: vec![version] }] })
 }
 
 #[test]

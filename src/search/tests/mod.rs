@@ -86,7 +86,8 @@ impl Sources {
             includes: vec![RepoPath::root()],
             excludes: Vec::new(),
         });
-        let product = ProductScope { product: product.to_owned(), index: Some(Arc::new(index)), versions: versions.collect() };
+        let product =
+            ProductScope { product: product.to_owned(), index: Some(Arc::new(index)), symbols: None, versions: versions.collect() };
         Scope { products: vec![product] }
     }
 }

@@ -79,7 +79,12 @@ fn newest_is_the_newest_that_may_be_read() {
 fn what_is_not_indexed_is_said() {
     let (_home, mut scope) = scope(&[("v3", &[""], &[]), ("v2", &[""], &[])]);
     scope.products[0].versions[0].commit = "moved".to_owned();
-    scope.products.push(ProductScope { product: "new".to_owned(), index: None, versions: scope.products[0].versions[..1].to_vec() });
+    scope.products.push(ProductScope {
+        product: "new".to_owned(),
+        index: None,
+        symbols: None,
+        versions: scope.products[0].versions[..1].to_vec(),
+    });
     let results = search("secret", &scope);
     let missing: Vec<_> = results.not_indexed.iter().map(|v| format!("{} {}", v.product, v.version)).collect();
     assert_eq!(missing, ["os v3", "new v3"]);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
@@ -25,13 +26,13 @@ pub struct Lines {
 }
 
 /// A file as its lines are compared: as it is searched.
-pub(super) struct Text<'a> {
-    pub(super) text: Cow<'a, [u8]>,
+pub(in crate::source) struct Text<'a> {
+    pub(in crate::source) text: Cow<'a, [u8]>,
     /// It is no text: these are the texts found in it, one a line.
-    pub(super) binary: bool,
+    pub(in crate::source) binary: bool,
 }
 
-pub(super) fn text_of(bytes: &[u8]) -> Text<'_> {
+pub(in crate::source) fn text_of(bytes: &[u8]) -> Text<'_> {
     let (text, binary) = if std::str::from_utf8(bytes).is_ok() && !bytes.contains(&0) && !bytes.starts_with(b"\xef\xbb\xbf") {
         // Most files by far. What is a picture by its first bytes is not UTF-8, but for a GIF without a NUL, which is text.
         (Cow::Borrowed(bytes), false)
@@ -58,15 +59,7 @@ impl Lines {
             lines.push_all(true, 1, new);
             return lines;
         }
-        // What is the same at both ends is left aside, but for some lines: where like lines stand around a change, which of them
-        // are said to be changed is chosen as git does, by looking at what is around.
-        let front = common_front(old, new);
-        let (old_rest, new_rest) = (old.get(front..).unwrap_or_default(), new.get(front..).unwrap_or_default());
-        let back = common_back(old_rest, new_rest);
-        let middle = |rest: &[u8]| rest.len() - back;
-        let old_middle = old_rest.get(..middle(old_rest)).unwrap_or_default();
-        let new_middle = new_rest.get(..middle(new_rest)).unwrap_or_default();
-        let skipped = newlines(old.get(..front).unwrap_or_default());
+        let (old_middle, new_middle, skipped) = middles(old, new);
         let input = InternedInput::new(old_middle, new_middle);
         let mut diff = Diff::compute(Algorithm::Myers, &input);
         diff.postprocess_lines(&input);
@@ -157,6 +150,36 @@ impl Lines {
             self.text.push(b'\n');
         }
     }
+}
+
+/// Lines that were replaced, and the lines that stand in their place; counted from 0, and one of the two may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::source) struct Hunk {
+    pub(in crate::source) old: Range<u32>,
+    pub(in crate::source) new: Range<u32>,
+}
+
+/// What turns `old` into `new`, without the lines themselves.
+pub(in crate::source) fn hunks(old: &[u8], new: &[u8]) -> Vec<Hunk> {
+    if old == new {
+        return Vec::new();
+    }
+    let (old, new, skipped) = middles(old, new);
+    let input = InternedInput::new(old, new);
+    let mut diff = Diff::compute(Algorithm::Myers, &input);
+    diff.postprocess_lines(&input);
+    let moved = |range: Range<u32>| range.start + skipped..range.end + skipped;
+    diff.hunks().map(|hunk| Hunk { old: moved(hunk.before), new: moved(hunk.after) }).collect()
+}
+
+/// What differs, and how many lines stand before it. What is the same at both ends is left aside, but for some lines: where like lines
+/// stand around a change, which of them are said to be changed is chosen as git does, by looking at what is around.
+fn middles<'t>(old: &'t [u8], new: &'t [u8]) -> (&'t [u8], &'t [u8], u32) {
+    let front = common_front(old, new);
+    let (old_rest, new_rest) = (old.get(front..).unwrap_or_default(), new.get(front..).unwrap_or_default());
+    let back = common_back(old_rest, new_rest);
+    let middle = |rest: &'t [u8]| rest.get(..rest.len() - back).unwrap_or_default();
+    (middle(old_rest), middle(new_rest), newlines(old.get(..front).unwrap_or_default()))
 }
 
 /// Lines on either side of what differs that are compared nevertheless.

@@ -165,6 +165,7 @@ pub(in crate::web) fn version_row(version: Version) -> VersionRow {
         commit: version.commit,
         signed: version.signature != Signature::None,
         published_at: version.published_at.micros(),
+        changes: None,
         moved: version.moved_to.zip(version.moved_at).map(|(to_commit, at)| MovedTag { to_commit, seen_at: at.micros() }),
     }
 }

@@ -1,16 +1,21 @@
 //! Pages of reviewers, auditors, verifiers and operators, and those of everyone.
 
 mod audit;
+mod compare;
 mod desk;
 mod everyone;
 mod export;
+mod find;
 mod history_search;
 mod operators;
+mod past;
 mod place;
 mod reading;
 mod receipts;
 mod search;
 mod shelves;
+mod symbol;
+mod text_views;
 mod transparency;
 
 use super::error::WebError;
@@ -48,6 +53,17 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<Reader, _, _>("/p/{product}/{version}/tree/{*path}", reading::tree)
         .get::<Reader, _, _>("/p/{product}/{version}/file/{*path}", reading::file)
         .get::<Reader, _, _>("/p/{product}/{version}/image/{*path}", reading::image)
+        .get::<Reader, _, _>("/p/{product}/compare", compare::choose)
+        .get::<Reader, _, _>("/p/{product}/compare/{from}/{to}", compare::summary)
+        .get::<Reader, _, _>("/p/{product}/compare/{from}/{to}/{*path}", compare::file)
+        .get::<Reader, _, _>("/p/{product}/{version}/history", past::history)
+        .get::<Reader, _, _>("/p/{product}/{version}/history/", past::history)
+        .get::<Reader, _, _>("/p/{product}/{version}/history/{*path}", past::history)
+        .get::<Reader, _, _>("/p/{product}/{version}/blame/{*path}", past::blame)
+        .get::<Reader, _, _>("/p/{product}/{version}/commit/{id}", past::commit)
+        .get::<Reader, _, _>("/symbol/{product}/{version}", symbol::symbol)
+        .get::<Reader, _, _>("/p/{product}/{version}/find", find::find)
+        .get::<Reader, _, _>("/p/{product}/{version}/find/", find::find)
         .get::<Reader, _, _>("/search", search::search)
         .get::<Reader, _, _>("/search/suggest", search::suggest)
         .get::<Reader, _, _>("/search/export", search::export)

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::audit::Health;
@@ -14,9 +14,12 @@ use crate::web::guard::Public;
 use crate::web::page::plain;
 use crate::web::views;
 
-pub(super) async fn static_file(_: Public, Path(name): Path<String>) -> Result<Response, WebError> {
+pub(super) async fn static_file(_: Public, Path(name): Path<String>, address: Uri) -> Result<Response, WebError> {
     let (bytes, mime) = views::static_file(&name).ok_or(WebError::NotFound)?;
-    let headers = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    // A module that another imports is asked for without its version, and so has to be asked for anew.
+    let changes = mime.starts_with("text/javascript") && address.query().is_none();
+    let caching = if changes { "no-cache" } else { "public, max-age=31536000, immutable" };
+    let headers = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, caching)];
     Ok((headers, bytes).into_response())
 }
 

@@ -1,7 +1,8 @@
 //! Where in a version a page is: breadcrumb, version picker, and the pane with the directory around it.
 
+use super::text_views::View;
 use crate::catalog::{self, RepoPath, name_text};
-use crate::source::{EntryKind, Listed};
+use crate::source::{EntryKind, Listed, ListedEntry};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
@@ -36,6 +37,17 @@ impl Where<'_> {
     }
 }
 
+/// In which of its ways a file is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Text(View),
+    /// As it is, which is no text.
+    Image,
+    Bytes,
+    /// A directory's entries.
+    Entries,
+}
+
 pub(super) async fn location(who: &Reader, portal: &AppState, at: Where<'_>) -> Result<Location, WebError> {
     let place = at.place();
     let product = portal.catalog.product(&place.product).await?.map(|product| product.title);
@@ -54,8 +66,36 @@ pub(super) async fn location(who: &Reader, portal: &AppState, at: Where<'_>) -> 
         versions: picker(who, portal, &at).await?,
         tree,
         tree_note,
-        find_href: None,
+        find_href: Some(links::find(&place.product, &place.version)),
     })
+}
+
+/// The ways to look at a place, those of it that it has.
+pub(super) async fn acts(who: &Reader, portal: &AppState, place: &catalog::Place, shown: Shown) -> Result<Vec<view::Act>, WebError> {
+    let (product, version, at) = (&place.product, &place.version, place.path.bytes());
+    let href = links::file(product, version, at);
+    let act = |label: &str, href: String, current: bool, key: &'static str| view::Act { label: label.to_owned(), href, current, key };
+    let mut acts = Vec::new();
+    if shown != Shown::Entries {
+        let first = if shown == Shown::Image { "Image" } else { "Code" };
+        acts.push(act(first, href.clone(), matches!(shown, Shown::Image | Shown::Text(View::Source)), ""));
+        if let Some((other, label, name)) = View::other_of(&place.path.to_string()) {
+            acts.push(act(label, links::query(&href, &[("view", name)]), shown == Shown::Text(other), ""));
+        }
+        if matches!(shown, Shown::Text(_)) {
+            acts.push(act("Blame", links::blame(product, version, at), false, "b"));
+        }
+    }
+    acts.push(act("History", links::history(product, version, at), false, "h"));
+    if shown != Shown::Entries {
+        acts.push(act("Bytes", format!("{href}?hex=1"), shown == Shown::Bytes, ""));
+    }
+    let versions = portal.gate.versions(&who.principal, product).await?;
+    if let Some((from, to)) = compared(&versions, version) {
+        let other = if from == *version { &to } else { &from };
+        acts.push(act(&format!("Compare with {other}"), links::compare_at(product, &from, &to, at, shown == Shown::Entries), false, ""));
+    }
+    Ok(acts)
 }
 
 /// The newest versions and the one shown, each at the same path.
@@ -64,6 +104,7 @@ async fn picker(who: &Reader, portal: &AppState, at: &Where<'_>) -> Result<Vec<V
     let room = if matches!(at, Where::Directory(_)) { "tree" } else { "file" };
     let versions = portal.gate.versions(&who.principal, &place.product).await?;
     let total = versions.len();
+    let order = versions.clone();
     let mut links: Vec<VersionLink> = versions
         .into_iter()
         .enumerate()
@@ -71,6 +112,8 @@ async fn picker(who: &Reader, portal: &AppState, at: &Where<'_>) -> Result<Vec<V
         .map(|(rank, name)| VersionLink {
             href: links::place(&place.product, &name, room, place.path.bytes()),
             current: name == place.version,
+            compare: between(&order, &name, &place.version)
+                .map(|(from, to)| links::compare_at(&place.product, from, to, place.path.bytes(), matches!(at, Where::Directory(_)))),
             note: if rank == 0 { "newest".to_owned() } else { String::new() },
             name,
         })
@@ -80,6 +123,7 @@ async fn picker(who: &Reader, portal: &AppState, at: &Where<'_>) -> Result<Vec<V
             name: format!("All {total} versions"),
             href: links::product(&place.product),
             current: false,
+            compare: None,
             note: String::new(),
         });
     }
@@ -107,17 +151,40 @@ fn pane(at: &Where<'_>) -> (Vec<TreeRow>, Option<String>) {
         })
         .collect();
     let depth = rows.len();
-    rows.extend(listed.entries.iter().take(ROWS).map(|one| TreeRow {
+    rows.extend(self::rows(place, listed, depth));
+    let note = (listed.entries.len() > ROWS).then(|| format!("Only the first {ROWS} entries are listed here."));
+    (rows, note)
+}
+
+/// A directory's entries as rows of the pane.
+pub(super) fn rows(current: &catalog::Place, listed: &Listed, depth: usize) -> Vec<TreeRow> {
+    let row = |one: &ListedEntry| TreeRow {
         name: name_text(&one.entry.name),
-        href: href(place, &one.path, one.entry.kind),
+        href: href(current, &one.path, one.entry.kind),
         depth,
         kind: entry_kind(one.entry.kind, one.entry.executable),
         open: false,
-        current: one.path == place.path,
+        current: one.path == current.path,
         read_percent: None,
-    }));
-    let note = (listed.entries.len() > ROWS).then(|| format!("Only the first {ROWS} entries are listed here."));
-    (rows, note)
+    };
+    listed.entries.iter().take(ROWS).map(row).collect()
+}
+
+/// Of two different versions the older first; `order` has the newest first.
+fn between<'a>(order: &[String], one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
+    let place = |name: &str| order.iter().position(|known| known == name);
+    match place(one)?.cmp(&place(other)?) {
+        std::cmp::Ordering::Greater => Some((one, other)),
+        std::cmp::Ordering::Less => Some((other, one)),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+/// The version before this one and this one; of the oldest, itself and the one behind it.
+pub(super) fn compared(order: &[String], version: &str) -> Option<(String, String)> {
+    let here = order.iter().position(|known| known == version)?;
+    let other = order.get(here + 1).or_else(|| order.get(here.checked_sub(1)?))?;
+    between(order, other, version).map(|(from, to)| (from.to_owned(), to.to_owned()))
 }
 
 /// The page of an entry.
@@ -141,5 +208,21 @@ pub(super) fn entry_kind(kind: EntryKind, executable: bool) -> view::EntryKind {
         EntryKind::Blob => view::EntryKind::File,
         EntryKind::Symlink => view::EntryKind::Symlink,
         EntryKind::Submodule => view::EntryKind::Submodule,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_compared_with_the_one_before_it() {
+        let order = ["v3", "v2", "v1"].map(str::to_owned);
+        let pair = |version: &str| compared(&order, version);
+        assert_eq!(pair("v3"), Some(("v2".to_owned(), "v3".to_owned())));
+        assert_eq!(pair("v1"), Some(("v1".to_owned(), "v2".to_owned())));
+        assert_eq!(pair("v9"), None);
+        assert_eq!(compared(&order[..1], "v3"), None);
+        assert_eq!(between(&order, "v3", "v1"), Some(("v1", "v3")));
     }
 }

@@ -9,13 +9,15 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
-use super::place::{self, Where};
+use super::place::{self, Shown, Where, acts};
+use super::text_views::{self, View};
 use crate::access::{Action, Entitled, Resource, Sought, Wish};
 use crate::audit::Receipt;
 use crate::catalog::{RepoPath, name_text};
 use crate::highlight::{self, Highlighted, Limits, Target};
 use crate::source::text::{self, Content, ImageKind, LineEnds, Text};
 use crate::source::{EntryKind, Gitlink, Listed, Listing, Opened, Opening, Resolved, Shape};
+use crate::symbols::SymbolKind;
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
@@ -24,6 +26,8 @@ use crate::web::views::links;
 use crate::web::views::reading as view;
 use crate::web::views::shell::{Notice, Tone};
 
+/// Lines of a part that is asked for by itself, while somebody scrolls.
+const PART_LINES: u64 = 1000;
 /// Bytes of a hex page, and of its row.
 const HEX_PAGE: u64 = 4096;
 /// Beyond this only the lines shown are looked at, and nothing is highlighted.
@@ -41,6 +45,9 @@ struct Part {
     at: u64,
     /// Show bytes, whatever it is.
     hex: bool,
+    view: View,
+    /// The lines by themselves, for a page that is there already.
+    alone: bool,
 }
 
 impl Part {
@@ -49,7 +56,13 @@ impl Part {
             text if text.is_empty() => Ok(0),
             text => text.parse().map_err(|_| WebError::BadRequest(format!("{name}={text} is no number."))),
         };
-        Ok(Self { from: number("from")?, at: number("at")?, hex: !who.visit.parameter("hex").is_empty() })
+        Ok(Self {
+            from: number("from")?,
+            at: number("at")?,
+            hex: !who.visit.parameter("hex").is_empty(),
+            view: View::asked(who)?,
+            alone: who.visit.parameter("part") == "lines",
+        })
     }
 }
 
@@ -91,7 +104,7 @@ pub(super) async fn image(who: Reader, State(portal): State<AppState>) -> Result
 
 /// What `/p/{product}/{version}/{room}/{path}` asks for. It is taken from the address itself, since a path is bytes, and axum's
 /// own decoding refuses those that are not UTF-8.
-fn wish(who: &Reader, action: Action) -> Result<Wish, WebError> {
+pub(super) fn wish(who: &Reader, action: Action) -> Result<Wish, WebError> {
     let mut components = who.visit.components().skip(1);
     let mut name = || percent_decode_str(components.next().unwrap_or_default()).decode_utf8_lossy().into_owned();
     let (product, version, _room) = (name(), name(), name());
@@ -100,7 +113,7 @@ fn wish(who: &Reader, action: Action) -> Result<Wish, WebError> {
     Ok(Wish { product, version, path, action })
 }
 
-async fn resolve(who: &Reader, portal: &AppState, wish: Wish) -> Result<Resolved, WebError> {
+pub(super) async fn resolve(who: &Reader, portal: &AppState, wish: Wish) -> Result<Resolved, WebError> {
     let sought: Entitled<Sought> = portal.gate.entitle(&who.principal, wish, &who.visit.context).await?;
     let vault = Arc::clone(&portal.vault);
     Ok(tokio::task::spawn_blocking(move || vault.resolve(sought)).await??)
@@ -117,14 +130,14 @@ async fn read(who: &Reader, portal: &AppState, opening: Entitled<Opening>) -> Re
     Ok(tokio::task::spawn_blocking(move || vault.read(&cleared)).await??)
 }
 
-async fn list(who: &Reader, portal: &AppState, listing: Entitled<Listing>) -> Result<Listed, WebError> {
+pub(super) async fn list(who: &Reader, portal: &AppState, listing: Entitled<Listing>) -> Result<Listed, WebError> {
     let cleared = portal.log.record(listing, &who.visit.context).await?;
     let vault = Arc::clone(&portal.vault);
     Ok(tokio::task::spawn_blocking(move || vault.list(&cleared)).await??)
 }
 
 /// The directory a file lies in, for the pane beside it; none where only the file itself may be read.
-async fn beside(who: &Reader, portal: &AppState, place: &crate::catalog::Place) -> Result<Option<Listed>, WebError> {
+pub(super) async fn beside(who: &Reader, portal: &AppState, place: &crate::catalog::Place) -> Result<Option<Listed>, WebError> {
     let wish = Wish { product: place.product.clone(), version: place.version.clone(), path: place.path.parent(), action: Action::List };
     match resolve(who, portal, wish).await {
         Ok(Resolved::Directory(listing)) => Ok(Some(list(who, portal, listing).await?)),
@@ -140,6 +153,10 @@ async fn listing(who: &Reader, portal: &AppState, wish: Wish) -> Result<Response
         Resolved::File(opening) => return Err(portal.gate.missing(opening, &who.visit.context).await.into()),
         Resolved::Submodule(link) => return Err(portal.gate.missing(link, &who.visit.context).await.into()),
     };
+    if who.visit.parameter("part") == "rows" && !who.visit.wants_json {
+        let listed = list(who, portal, listing).await?;
+        return html(&view::RowsPart { entry: listed.receipt.index, rows: place::rows(&listed.place, &listed, 0) });
+    }
     if !who.visit.wants_json {
         let vault = Arc::clone(&portal.vault);
         let (listing, readme) = tokio::task::spawn_blocking(move || vault.readme_in(&listing).map(|readme| (listing, readme))).await??;
@@ -177,6 +194,7 @@ async fn page_of(
         shell,
         location,
         seal: seal(listed.receipt),
+        acts: acts(who, portal, &listed.place, Shown::Entries).await?,
         entries: listed.entries.iter().map(|one| entry(&listed, one)).collect(),
         notices: Vec::new(),
         readme,
@@ -212,7 +230,7 @@ async fn readme_view(portal: &AppState, opened: Opened) -> Option<view::Readme> 
 }
 
 /// Links of a README stay inside: to files and directories of the same version. Whether they are there, the gate tells.
-fn link_inside(place: &crate::catalog::Place, directory: &RepoPath, target: Target<'_>) -> Option<String> {
+pub(super) fn link_inside(place: &crate::catalog::Place, directory: &RepoPath, target: Target<'_>) -> Option<String> {
     let (written, room) = match target {
         Target::Link { path } if path.ends_with('/') => (path, "tree"),
         Target::Link { path } => (path, "file"),
@@ -240,10 +258,16 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
     let (opening, shape) = examine(portal, opening).await?;
     match shape {
         Shape::Text { lines } if !part.hex => {
-            let shown = if who.visit.wants_json { (1, lines) } else { lines_of(part, lines, portal.config.reading.page_lines as u64) };
+            let view = part.view.fitting(&opening.resource().place().path.to_string());
+            let shown = match view {
+                _ if who.visit.wants_json => (1, lines),
+                View::Rendered => (1, lines),
+                _ if part.alone => lines_of(part, lines, PART_LINES),
+                _ => lines_of(part, lines, portal.config.reading.page_lines as u64),
+            };
             let opening = same(opening, |file| file.with_lines(shown))?;
             let opened = read(who, portal, opening).await?;
-            text_page(who, portal, opened, shown).await
+            text_page(who, portal, opened, part, view, shown).await
         }
         _ if who.visit.wants_json => {
             let opened = read(who, portal, same(opening, |file| file.with_bytes((0, 0)))?).await?;
@@ -275,7 +299,14 @@ fn lines_of(part: &Part, lines: u64, page: u64) -> (u64, u64) {
     (first, (first + page - 1).min(lines))
 }
 
-async fn text_page(who: &Reader, portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result<Response, WebError> {
+async fn text_page(
+    who: &Reader,
+    portal: &AppState,
+    opened: Opened,
+    part: &Part,
+    view: View,
+    shown: (u64, u64),
+) -> Result<Response, WebError> {
     let data = Arc::clone(&opened.data);
     let decoded = tokio::task::spawn_blocking(move || text::decode(&data)).await?;
     let Content::Text(text) = decoded else { return Err(WebError::internal("a text changed its nature")) };
@@ -283,10 +314,24 @@ async fn text_page(who: &Reader, portal: &AppState, opened: Opened, shown: (u64,
     if who.visit.wants_json {
         return Ok(Json(file_json(&opened, Some(&text))).into_response());
     }
+    match view {
+        View::Rendered => {
+            if let Some(page) = text_views::rendered(who, portal, &opened, &text).await? {
+                return Ok(page);
+            }
+        }
+        View::Table => return text_views::table(who, portal, &opened, &text, shown).await,
+        View::Source => {}
+    }
+    let page_lines = portal.config.reading.page_lines as u64;
+    // What cannot be rendered is shown as its source, from where a page of that begins.
+    let shown = if view == View::Rendered { lines_of(part, shown.1, page_lines) } else { shown };
     let path = opened.place.path.to_string();
     let painted = paint(portal, &opened, &path, &text, shown).await;
     let (product, version) = (opened.place.product.clone(), opened.place.version.clone());
-    let page_lines = portal.config.reading.page_lines as u64;
+    if part.alone {
+        return html(&view::LinesPart { entry: opened.receipt.index, first_line: shown.0, lines: painted.lines });
+    }
     let at = |line: u64| place::line_href(&product, &version, &opened.place.path, line, page_lines);
     let total = text.line_count() as u64;
     let piece = |from: u64| format!("{}?from={from}", links::file(&product, &version, opened.place.path.bytes()));
@@ -295,26 +340,39 @@ async fn text_page(who: &Reader, portal: &AppState, opened: Opened, shown: (u64,
         location: file_location(who, portal, &opened).await?,
         seal: seal(opened.receipt),
         facts: facts(&opened, Some(&text), painted.language.as_deref()),
-        acts: acts(&opened, false),
+        acts: acts(who, portal, &opened.place, Shown::Text(View::Source)).await?,
+        prose: painted.language.as_deref().and_then(highlight::language_named).is_some_and(highlight::Language::is_prose),
+        find: who.visit.parameter("q"),
+        part_lines: PART_LINES,
         notices: notices(&painted, &at),
         first_line: shown.0,
         lines: painted.lines.clone(),
-        pieces: (total > shown.1 || shown.0 > 1).then(|| view::Pieces {
-            unit: "Lines",
-            from: shown.0,
-            to: shown.1,
-            of: total,
-            previous: (shown.0 > 1).then(|| piece(shown.0.saturating_sub(page_lines).max(1))),
-            next: (total > shown.1).then(|| piece(shown.1 + 1)),
-        }),
+        pieces: text_views::pieces(shown, total, page_lines, &piece),
         plain_reason: painted.plain.map(|reason| reason.to_string()),
-        outline: Vec::new(),
+        symbol_action: links::symbol(&product, &version, &[]),
+        symbol_from: opened.place.path.address(),
+        outline: outline(portal, opened, shown).await?,
     };
     html(&page)
 }
 
+/// What is defined on the lines shown: part of the file, and recorded with it.
+async fn outline(portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result<Vec<view::OutlineItem>, WebError> {
+    let symbols = Arc::clone(&portal.symbols);
+    let found = tokio::task::spawn_blocking(move || symbols.outline(&opened, shown)).await?;
+    let item =
+        |one: crate::symbols::Definition| view::OutlineItem { kind: one.kind.to_string(), name: one.name, line: u64::from(one.line) };
+    // What a type consists of stands in it; here are the things that one goes to.
+    let leads = |one: &crate::symbols::Definition| match one.kind {
+        SymbolKind::Field => false,
+        SymbolKind::Constant => one.container.is_empty(),
+        _ => true,
+    };
+    Ok(found.into_iter().filter(leads).map(item).collect())
+}
+
 /// The lines shown, highlighted as far as their file is not huge.
-async fn paint(portal: &AppState, opened: &Opened, path: &str, text: &Arc<Text>, shown: (u64, u64)) -> Highlighted {
+pub(super) async fn paint(portal: &AppState, opened: &Opened, path: &str, text: &Arc<Text>, shown: (u64, u64)) -> Highlighted {
     let skip = usize::try_from(shown.0.saturating_sub(1)).unwrap_or(usize::MAX);
     let take = usize::try_from(shown.1.saturating_sub(shown.0) + 1).unwrap_or(usize::MAX);
     if text.as_str().len() > HUGE {
@@ -353,7 +411,7 @@ fn notices(painted: &Highlighted, at: &dyn Fn(u64) -> String) -> Vec<Notice> {
         .collect()
 }
 
-fn facts(opened: &Opened, text: Option<&Text>, language: Option<&str>) -> view::FileFacts {
+pub(super) fn facts(opened: &Opened, text: Option<&Text>, language: Option<&str>) -> view::FileFacts {
     let odd = text.map(Text::line_ends).filter(|ends| !matches!(ends, LineEnds::Lf | LineEnds::None));
     let encoding = text.map(|text| match text.invalid().len() {
         0 => text.encoding().to_string(),
@@ -370,14 +428,6 @@ fn facts(opened: &Opened, text: Option<&Text>, language: Option<&str>) -> view::
     }
 }
 
-fn acts(opened: &Opened, hex: bool) -> Vec<view::Act> {
-    let href = links::file(&opened.place.product, &opened.place.version, opened.place.path.bytes());
-    vec![
-        view::Act { label: "Code".to_owned(), href: href.clone(), current: !hex },
-        view::Act { label: "Bytes".to_owned(), href: format!("{href}?hex=1"), current: hex },
-    ]
-}
-
 async fn hex_page(who: &Reader, portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result<Response, WebError> {
     let href = links::file(&opened.place.product, &opened.place.version, opened.place.path.bytes());
     let piece = |at: u64| format!("{href}?hex=1&at={at}");
@@ -387,7 +437,7 @@ async fn hex_page(who: &Reader, portal: &AppState, opened: Opened, shown: (u64, 
         location: file_location(who, portal, &opened).await?,
         seal: seal(opened.receipt),
         facts: facts(&opened, None, None),
-        acts: acts(&opened, true),
+        acts: acts(who, portal, &opened.place, Shown::Bytes).await?,
         reason: "Its bytes are shown as they are.".to_owned(),
         rows: rows.map(|(bytes, offset)| view::HexRow { offset, bytes: bytes.to_vec() }).collect(),
         pieces: (opened.size > HEX_PAGE).then(|| view::Pieces {
@@ -407,10 +457,10 @@ async fn image_page(who: &Reader, portal: &AppState, opened: Opened, kind: Image
         location: file_location(who, portal, &opened).await?,
         seal: seal(opened.receipt),
         facts: facts(&opened, None, None),
-        acts: acts(&opened, false),
+        acts: acts(who, portal, &opened.place, Shown::Image).await?,
         src: links::place(&opened.place.product, &opened.place.version, "image", opened.place.path.bytes()),
         format: kind.mime().trim_start_matches("image/").to_uppercase(),
-        dimensions: None,
+        dimensions: kind.pixels(&opened.data),
     })
 }
 
@@ -470,7 +520,7 @@ async fn submodule_url(who: &Reader, portal: &AppState, link: &Entitled<Gitlink>
     Ok(crate::source::tree::submodule_url(&opened.data, place.path.bytes()))
 }
 
-async fn file_location(who: &Reader, portal: &AppState, opened: &Opened) -> Result<view::Location, WebError> {
+pub(super) async fn file_location(who: &Reader, portal: &AppState, opened: &Opened) -> Result<view::Location, WebError> {
     let beside = beside(who, portal, &opened.place).await?;
     place::location(who, portal, Where::File(&opened.place, beside.as_ref())).await
 }
@@ -484,7 +534,7 @@ fn file_json(opened: &Opened, text: Option<&Text>) -> serde_json::Value {
     })
 }
 
-fn seal(receipt: Receipt) -> view::Seal {
+pub(super) fn seal(receipt: Receipt) -> view::Seal {
     view::Seal { entry: receipt.index }
 }
 
@@ -503,7 +553,7 @@ mod tests {
 
     #[test]
     fn pieces_begin_where_a_page_begins() {
-        let part = |from| Part { from, at: 0, hex: false };
+        let part = |from| Part { from, at: 0, hex: false, view: View::Source, alone: false };
         assert_eq!(lines_of(&part(0), 12_000, 5_000), (1, 5_000));
         assert_eq!(lines_of(&part(5_001), 12_000, 5_000), (5_001, 10_000));
         assert_eq!(lines_of(&part(11_999), 12_000, 5_000), (10_001, 12_000));

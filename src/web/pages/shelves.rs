@@ -53,8 +53,10 @@ pub(super) async fn product(who: Reader, State(portal): State<AppState>, Path(na
         summary: card.summary,
         scope: card.scope,
         until: ends(&portal, &who).await?,
+        find: card.newest.as_ref().map(|(newest, _)| links::find(&one.product.name, newest)),
         newest: card.newest,
-        versions: one.versions.iter().map(|v| row(&one.product.name, &v.version)).collect(),
+        versions: rows(&one),
+        compare: format!("{}/compare", links::product(&one.product.name)),
     })
 }
 
@@ -70,8 +72,18 @@ pub(super) fn card(one: &Readable) -> ProductCard {
     }
 }
 
-fn row(product: &str, version: &Version) -> VersionRow {
-    VersionRow { href: Some(links::tree(product, &version.name, b"")), ..admin::version_row(version.clone()) }
+/// Each version with what changed since the one before it.
+fn rows(one: &Readable) -> Vec<VersionRow> {
+    let before = one.versions.iter().skip(1).map(Some).chain([None]);
+    one.versions.iter().zip(before).map(|(v, before)| row(&one.product.name, &v.version, before.map(|v| &v.version))).collect()
+}
+
+fn row(product: &str, version: &Version, before: Option<&Version>) -> VersionRow {
+    VersionRow {
+        href: Some(links::tree(product, &version.name, b"")),
+        changes: before.map(|before| (before.name.clone(), links::compare(product, &before.name, &version.name))),
+        ..admin::version_row(version.clone())
+    }
 }
 
 /// What several grants open together, in words.

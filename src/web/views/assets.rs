@@ -36,12 +36,20 @@ const ASSETS: &[Asset] = embed![
     "fonts/source-serif-4-OFL.txt" as TEXT,
     "fonts/source-serif-4-latin-ext.woff2" as WOFF2,
     "fonts/source-serif-4-latin.woff2" as WOFF2,
+    "compare.js" as JS,
+    "aids.js" as JS,
+    "ask.js" as JS,
     "complete.js" as JS,
+    "finder.js" as JS,
     "keys.js" as JS,
     "lectern.css" as CSS,
     "lectern.svg" as SVG,
     "lines.js" as JS,
+    "symbols.js" as JS,
+    "pieces.js" as JS,
+    "prefs.js" as JS,
     "times.js" as JS,
+    "tree.js" as JS,
 ];
 
 /// The first eight hexadecimal digits of the SHA-256 of each file, in the order of [`ASSETS`].

@@ -155,6 +155,17 @@ impl ErrorPage {
         Self::new(shell, 429, "Too much at once.", problem, &[&format!("Nothing is lost. Wait {wait} and load this page again.")])
     }
 
+    /// 503: the answer took longer than it may.
+    pub fn not_ready(shell: Shell) -> Self {
+        Self::new(
+            shell,
+            503,
+            "This took longer than an answer may.",
+            "The history of this product is still being prepared, or this part of it is very large. Nothing of it has left the server.",
+            &["Try again in a minute. If this lasts, ask the people who run the portal to index the product again."],
+        )
+    }
+
     /// 503: the audit log cannot take the entry.
     pub fn unrecordable(shell: Shell) -> Self {
         Self::new(

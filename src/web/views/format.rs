@@ -221,6 +221,11 @@ pub mod filters {
     }
 
     #[filter_fn]
+    pub fn isoday(micros: impl Micros, _: &dyn Values) -> Result<String> {
+        Ok(super::input_day(micros.micros()))
+    }
+
+    #[filter_fn]
     pub fn shortday(micros: impl Micros, _: &dyn Values) -> Result<String> {
         Ok(super::short_day(micros.micros()))
     }

@@ -9,17 +9,21 @@
 pub mod admin;
 pub mod assets;
 pub mod audit;
+pub mod compare;
 pub mod design;
 pub mod desks;
 pub mod everyone;
+pub mod find;
 pub mod format;
 pub mod forms;
 pub mod history_search;
 pub mod links;
+pub mod past;
 pub mod products;
 pub mod reading;
 pub mod search;
 pub mod shell;
+pub mod symbol;
 pub mod transparency;
 
 pub use assets::{asset, static_file};
@@ -76,9 +80,14 @@ mod tests {
     #[test]
     fn scripts_parse_no_markup() {
         for (path, text) in texts("static", "js") {
-            for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "prefetch"] {
-                // What completion asks for is recorded like any search; no other script asks for anything.
-                let may = forbidden == "fetch(" && path.ends_with("complete.js") && text.matches(forbidden).count() == 1;
+            for forbidden in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "XMLHttpRequest", "prefetch"]
+            {
+                // Two scripts ask for anything, each in one place: for what completion names, and for parts of a page. Both are recorded.
+                let asks = [("fetch(", "complete.js"), ("XMLHttpRequest", "ask.js")]
+                    .iter()
+                    .any(|(call, of)| forbidden == *call && path.ends_with(of));
+                let may = asks && text.matches(forbidden).count() == 1;
                 assert!(may || !text.contains(forbidden), "{forbidden} in {}", path.display());
             }
         }
@@ -126,12 +135,17 @@ mod tests {
             seal: Seal { entry: 18_204 },
             facts: FileFacts::default(),
             acts: Vec::new(),
+            prose: false,
+            find: String::new(),
+            part_lines: 1000,
             notices: Vec::new(),
             first_line: 5_001,
             lines: vec![crate::highlight::SourceHtml::default(); 3],
             pieces: None,
             plain_reason: None,
             outline: Vec::new(),
+            symbol_action: String::new(),
+            symbol_from: String::new(),
         };
         let html = page.render().unwrap();
         assert!(html.contains("id=\"L5001\"") && html.contains("id=\"L5003\"") && !html.contains("id=\"L5004\""));

@@ -42,8 +42,12 @@ pub struct Product {
     pub until: Option<i64>,
     /// The newest version and its root: the page's main action.
     pub newest: Option<(String, String)>,
+    /// The file finder of the newest version.
+    pub find: Option<String>,
     /// Newest first.
     pub versions: Vec<VersionRow>,
+    /// Where the form goes that compares two of them.
+    pub compare: String,
 }
 
 /// A published version.
@@ -59,6 +63,8 @@ pub struct VersionRow {
     pub signed: bool,
     /// Microseconds since the epoch, UTC.
     pub published_at: i64,
+    /// The version before this one, and what changed since.
+    pub changes: Option<(String, String)>,
     pub moved: Option<MovedTag>,
 }
 

@@ -33,12 +33,26 @@ pub struct Location {
     pub find_href: Option<String>,
 }
 
+impl Location {
+    /// The directory that holds the nth of those above: where what stands beside it is listed.
+    pub fn beside(&self, nth: &usize) -> &str {
+        nth.checked_sub(1).and_then(|parent| self.above.get(parent)).map_or(&self.root_href, |parent| &parent.href)
+    }
+
+    /// The directory that holds the place itself.
+    pub fn holder(&self) -> &str {
+        self.above.last().map_or(&self.root_href, |parent| &parent.href)
+    }
+}
+
 /// One version in the picker.
 #[derive(Clone, Debug)]
 pub struct VersionLink {
     pub name: String,
     pub href: String,
     pub current: bool,
+    /// The difference between it and this one, at this path; `None` for this one itself.
+    pub compare: Option<String>,
     /// "newest", "not in this version"; may be empty.
     pub note: String,
 }
@@ -127,6 +141,42 @@ pub struct Act {
     pub label: String,
     pub href: String,
     pub current: bool,
+    /// The single key that goes there; may be empty.
+    pub key: &'static str,
+}
+
+/// `…/tree/{path}?part=rows`: a directory's entries for a tree that is open already.
+#[derive(Debug, Template)]
+#[template(path = "parts/rows_part.html")]
+pub struct RowsPart {
+    /// The entry of the log that says they were listed.
+    pub entry: u64,
+    pub rows: Vec<TreeRow>,
+}
+
+/// `…/file/{path}?part=lines&from=`: lines for a page that is open already.
+#[derive(Debug, Template)]
+#[template(path = "parts/lines_part.html")]
+pub struct LinesPart {
+    /// The entry of the log that says they were shown.
+    pub entry: u64,
+    pub first_line: u64,
+    pub lines: Vec<SourceHtml>,
+}
+
+impl LinesPart {
+    /// Lines with their numbers, in stretches that are laid out one by one.
+    pub fn stretches(&self) -> Vec<Vec<(u64, &SourceHtml)>> {
+        stretches(self.first_line, &self.lines)
+    }
+}
+
+/// Lines in one stretch of the page; the stylesheet knows how high that is.
+const STRETCH: usize = 200;
+
+fn stretches(first_line: u64, lines: &[SourceHtml]) -> Vec<Vec<(u64, &SourceHtml)>> {
+    let beginnings = (first_line..).step_by(STRETCH);
+    lines.chunks(STRETCH).zip(beginnings).map(|(lines, first)| (first..).zip(lines).collect()).collect()
 }
 
 /// `…/tree/{path}`.
@@ -136,6 +186,7 @@ pub struct TreePage {
     pub shell: Shell,
     pub location: Location,
     pub seal: Seal,
+    pub acts: Vec<Act>,
     /// Directories first.
     pub entries: Vec<Entry>,
     /// Files and directories here that the agreement does not cover exist for nobody: they are not counted.
@@ -193,6 +244,12 @@ pub struct FilePage {
     pub seal: Seal,
     pub facts: FileFacts,
     pub acts: Vec<Act>,
+    /// Written in sentences: there are no blocks to fold.
+    pub prose: bool,
+    /// What was searched for on the way here, to be marked; may be empty.
+    pub find: String,
+    /// Lines that are asked for at a time while somebody scrolls.
+    pub part_lines: u64,
     /// Invisible characters, mixed scripts, invalid bytes, with links to the lines.
     pub notices: Vec<Notice>,
     /// The number of the first line shown, from 1.
@@ -205,6 +262,10 @@ pub struct FilePage {
     pub plain_reason: Option<String>,
     /// "In this file"; empty when there is none.
     pub outline: Vec<OutlineItem>,
+    /// Where symbols of this version are looked up.
+    pub symbol_action: String,
+    /// The file's path, as addresses have it.
+    pub symbol_from: String,
 }
 
 impl FilePage {
@@ -218,10 +279,45 @@ impl FilePage {
         }
     }
 
-    /// Lines with their numbers.
-    pub fn numbered(&self) -> impl Iterator<Item = (u64, &SourceHtml)> {
-        (self.first_line..).zip(&self.lines)
+    /// Lines with their numbers, in stretches that are laid out one by one.
+    pub fn stretches(&self) -> Vec<Vec<(u64, &SourceHtml)>> {
+        stretches(self.first_line, &self.lines)
     }
+
+    /// Of a file in pieces: the last line shown, and the last there is.
+    pub fn last_line(&self) -> u64 {
+        self.first_line.saturating_add(self.lines.len() as u64).saturating_sub(1)
+    }
+}
+
+/// `…/file/{path}?view=rendered` of Markdown.
+#[derive(Debug, Template)]
+#[template(path = "pages/rendered.html")]
+pub struct RenderedPage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    pub facts: FileFacts,
+    pub acts: Vec<Act>,
+    pub prose: SourceHtml,
+}
+
+/// `…/file/{path}?view=table` of separated values.
+#[derive(Debug, Template)]
+#[template(path = "pages/table.html")]
+pub struct TablePage {
+    pub shell: Shell,
+    pub location: Location,
+    pub seal: Seal,
+    pub facts: FileFacts,
+    pub acts: Vec<Act>,
+    pub pieces: Option<Pieces>,
+    /// The file's source, where each row's line is.
+    pub source: String,
+    /// The names of the columns; empty in a later piece.
+    pub head: Vec<SourceHtml>,
+    /// Each with the line it begins at.
+    pub rows: Vec<(u64, Vec<SourceHtml>)>,
 }
 
 /// One definition in the outline.

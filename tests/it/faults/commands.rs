@@ -148,9 +148,7 @@ fn log_is_exported(syncs: bool) -> bool {
 /// A witness that answered with a cosignature knows of it afterwards.
 fn witness_answered(syncs: bool) -> bool {
     let home = tempfile::tempdir().unwrap();
-    let disk = Disk::ext4(home.path(), MEGABYTES);
-    let config = String::new();
-    let mut desk = Desk { disk, config, home, syncs: true };
+    let mut desk = Desk { disk: Disk::ext4(home.path(), MEGABYTES), config: String::new(), home, syncs: true };
     let log = SignerKey::new("portal.example/audit", &[1; 32]).unwrap();
     let start = |desk: &Desk| {
         let mut command = desk.command();
@@ -192,12 +190,15 @@ fn witness_answered(syncs: bool) -> bool {
     after == key && status["cosigned"][0]["size"] == 1
 }
 
+/// Does something with or without syncs, cuts the power, and says whether it is there.
+type Case = fn(bool) -> bool;
+
 #[test]
 fn what_a_command_said_is_there_after_a_power_cut() {
     if !may_have("power cuts after commands") {
         return;
     }
-    let cases: [(&str, fn(bool) -> bool); 6] = [
+    let cases: [(&str, Case); 6] = [
         ("init", |syncs| made(syncs).1),
         ("audit key --rotate", key_is_changed),
         ("backup", backup_is_taken),

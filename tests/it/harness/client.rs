@@ -20,7 +20,7 @@ pub(crate) const ORIGIN: &str = "http://127.0.0.1:8420";
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    pub(super) rooms: Arc<lectern::web::Portal>,
+    pub(crate) rooms: Arc<lectern::web::Portal>,
     pub(super) router: Router,
     pub(super) library: Arc<Library>,
     pub(super) witness: Arc<Witness>,
@@ -139,7 +139,8 @@ impl Client {
     /// Notes what an answer gave away.
     pub(super) fn seen(&self, what: &str, window: (u64, u64), body: &[u8], asked: &str) {
         let path = what.rsplit(' ').next().unwrap_or_default().split('?').next().unwrap_or_default();
-        let source = (path.starts_with("/p/") && path.matches('/').count() > 2) || path.starts_with("/search");
+        let source =
+            (path.starts_with("/p/") && path.matches('/').count() > 2) || path.starts_with("/search") || path.starts_with("/symbol/");
         let (account, role) = self.who.clone().unzip();
         let none = std::collections::BTreeSet::new();
         let sighting = Sighting { account, role, what: what.to_owned(), source, window, canaries: none.clone(), names: none };

@@ -156,6 +156,7 @@ impl Portal {
         // Machines that test are slow, and nothing here is about being late.
         config.log.deadline = Duration::from_secs(30);
         config.reading.highlight_deadline = Duration::from_secs(60);
+        config.reading.history_deadline = Duration::from_secs(600);
         config.search.deadline = Duration::from_secs(600);
         config.search.stream_after = Duration::from_secs(60);
         config.search.patience = Duration::from_secs(60);

@@ -161,7 +161,13 @@ fn shows(library: &Library, entry: &Entry, piece: &Piece) -> bool {
                 && place.blob.as_deref() == Some(piece.object.as_str())
                 && place.path.as_ref().is_some_and(|path| is_path(&path.text, path.hex.as_deref(), &piece.path))
         }),
-        Kind::Searched => places(entry).iter().any(|shown| {
+        // Who wrote each line: the state that stands in the version, or the one a commit left or found.
+        Kind::BlameViewed => entry.place.as_ref().is_some_and(|place| {
+            place.product == piece.product
+                && place.blob.as_deref() == Some(piece.object.as_str())
+                && place.path.as_ref().is_some_and(|path| is_path(&path.text, path.hex.as_deref(), &piece.path))
+        }),
+        Kind::Searched | Kind::DiffViewed | Kind::HistoryViewed | Kind::SymbolViewed => places(entry).iter().any(|shown| {
             let state = match &shown.commit {
                 // Of history: what a commit did to the file.
                 Some(commit) => library.touches(commit, piece),
@@ -189,6 +195,16 @@ fn names(library: &Library, entry: &Entry, piece: &Piece) -> bool {
     {
         return true;
     }
+    if entry.kind == Kind::DiffViewed && compared(entry, piece, &tells, library) {
+        return true;
+    }
+    // A history names the file it is of, and what that was called before.
+    let mut others = places(entry).into_iter().map(|shown| (shown.product, shown.path));
+    if matches!(entry.kind, Kind::HistoryViewed | Kind::BlameViewed | Kind::DiffViewed)
+        && others.any(|(product, path)| product == piece.product && is_path(&path.text, path.hex.as_deref(), &piece.path))
+    {
+        return true;
+    }
     let Some(place) = entry.place.as_ref().filter(|place| entry.kind == Kind::TreeListed && place.product == piece.product) else {
         return false;
     };
@@ -198,6 +214,19 @@ fn names(library: &Library, entry: &Entry, piece: &Piece) -> bool {
     let links = library.pieces.iter().filter(|other| other.mode == FileMode::Link && tells(other));
     let listed = |other: &Piece| version == Some(other.version) && is_path(&path.text, path.hex.as_deref(), &other.directory());
     listed(piece) || links.into_iter().any(listed)
+}
+
+/// Whether a comparison named the piece, or a file that holds its name, among what differs.
+fn compared(entry: &Entry, piece: &Piece, tells: &dyn Fn(&Piece) -> bool, library: &Library) -> bool {
+    let named = |other: &Piece| {
+        places(entry).iter().any(|shown| {
+            shown.product == other.product
+                && shown.versions.iter().any(|version| version == other.version)
+                && is_path(&shown.path.text, shown.path.hex.as_deref(), &other.path)
+        })
+    };
+    let links = library.pieces.iter().filter(|other| other.mode == FileMode::Link && tells(other));
+    named(piece) || links.into_iter().any(named)
 }
 
 fn is_path(text: &str, hex: Option<&str>, path: &[u8]) -> bool {

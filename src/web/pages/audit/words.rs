@@ -59,10 +59,20 @@ fn deed(entry: &Entry) -> String {
         },
         Kind::TreeListed => format!("listed {place}"),
         Kind::FileOpened => format!("opened {place}"),
-        Kind::HistoryViewed => format!("viewed the history of {place}"),
+        Kind::HistoryViewed => match entry.place.as_ref().and_then(|place| place.lines) {
+            Some((first, last)) => format!("viewed the history of lines {first} to {last} of {place}"),
+            None => format!("viewed the history of {place}"),
+        },
         Kind::BlameViewed => format!("viewed who last changed each line of {place}"),
-        Kind::DiffViewed => format!("compared {place}"),
-        Kind::SymbolViewed => format!("looked up a symbol in {place}"),
+        Kind::DiffViewed => match ["commit", "from"].map(|fact| entry.facts.get(fact).and_then(Value::as_str)) {
+            [Some(commit), _] => format!("viewed what the commit {} did, in {place}", commit.get(..10).unwrap_or(commit)),
+            [None, Some(from)] => format!("compared {place} with {from}"),
+            [None, None] => format!("compared {place}"),
+        },
+        Kind::SymbolViewed => match entry.personal.as_ref().and_then(|personal| personal.query.as_deref()) {
+            Some(name) => format!("looked up the symbol {name} in {place}"),
+            None => format!("looked up a symbol in {place}"),
+        },
         Kind::Searched => format!("searched for {}", subject()),
         Kind::SearchSaved => format!("saved the search {}", subject()),
         Kind::SearchRemoved => format!("removed the saved search {}", subject()),
@@ -198,6 +208,10 @@ fn subject(entry: &Entry) -> String {
             };
             let query = entry.personal.as_ref().and_then(|personal| personal.query.as_deref());
             format!("{} ({files} {how})", query.unwrap_or("words that were erased"))
+        }
+        (Kind::SymbolViewed, Some(place)) => {
+            let name = entry.personal.as_ref().and_then(|personal| personal.query.as_deref()).unwrap_or("a name that was erased");
+            format!("{}: {name} ({} shown)", place.product, counted(shown(entry) as u64, "file", "files"))
         }
         (Kind::SearchSaved | Kind::SearchRemoved, _) => {
             let words = entry.personal.as_ref().and_then(|personal| personal.query.clone());
@@ -343,6 +357,20 @@ pub(super) mod tests {
         let facts = facts(&sealed(draft));
         assert_eq!(facts.iter().filter(|fact| fact.label == "Shown").count(), 2);
         assert!(facts.iter().any(|fact| fact.label == "Searched for" && fact.value == "memcpy len"));
+    }
+
+    #[test]
+    fn what_was_seen_of_the_past_is_told_apart() {
+        let lines = Place { lines: Some((4, 9)), ..at("a.c") };
+        assert_eq!(
+            sentence(&sealed(draft_of(Kind::HistoryViewed).at(lines))),
+            "First reviewer of Agency One viewed the history of lines 4 to 9 of a.c in gateway 4.2.1."
+        );
+        let draft = draft_of(Kind::DiffViewed).at(at("")).fact("commit", "0123456789abcdef");
+        assert_eq!(
+            sentence(&sealed(draft)),
+            "First reviewer of Agency One viewed what the commit 0123456789 did, in the top directory of gateway 4.2.1."
+        );
     }
 
     #[test]

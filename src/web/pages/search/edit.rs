@@ -248,7 +248,13 @@ fn dropping(query: &str, drops: impl Fn(&Phrase<'_>) -> bool) -> String {
 /// A choice in parentheses, so that what is added holds for all of it.
 fn grouped(query: &str) -> String {
     let choice = phrases(query).iter().any(|one| one.text == OR);
-    if choice { format!("({})", query.trim()) } else { query.trim().to_owned() }
+    let query = query.trim();
+    if !choice {
+        return query.to_owned();
+    }
+    // A word may end in an open parenthesis, which would take the other one for its own.
+    let close = format!("({query})");
+    if Query::parse(&close).is_ok() { close } else { format!("({query} )") }
 }
 
 fn joined(query: &str, phrase: &str) -> String {

@@ -31,7 +31,7 @@ const MOST: usize = 12;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What can stand before a colon, and what it does.
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 10] = [
     ("lang:", "in this language"),
     ("path:", "the path has this in it, or is like this pattern"),
     ("version:", "these versions, instead of each product’s newest"),
@@ -39,6 +39,7 @@ const FILTERS: [(&str, &str); 9] = [
     ("type:", "names, changes or commits instead of lines"),
     ("is:", "binary, test, vendored, generated and others"),
     ("case:", "whether capitals count"),
+    ("sym:", "it defines a symbol with this in its name"),
     ("author:", "of changes and commits, by whom"),
     ("count:", "count everything, however long it takes"),
 ];

@@ -1,0 +1,321 @@
+//! What all that is told of the past has in common: the tables, who asks, how long it may take, and whose words may be shown.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use super::blame::{Kept, KeptKey};
+use super::gather::gather;
+use super::rename::Moves;
+use super::{NONE, NOWHERE, Past, Track};
+use crate::access::{Entitled, Resource};
+use crate::audit::Draft;
+use crate::catalog::{Place, RepoPath};
+use crate::entitlements::PathScope;
+use crate::source::history::{History, Reader, Words};
+use crate::source::raw::Repositories;
+use crate::source::tree::ObjectId;
+use crate::source::{SourceError, Vault};
+
+/// Names that a file is followed through.
+const MOST_NAMES: usize = 64;
+/// Blames kept in memory.
+const KEPT_BLAMES: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
+
+/// Until when an answer is worked on.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    #[must_use]
+    pub fn within(span: Duration) -> Self {
+        Self(Instant::now() + span)
+    }
+
+    pub(super) fn check(self) -> Result<(), SourceError> {
+        if self.is_over() { Err(SourceError::OutOfTime) } else { Ok(()) }
+    }
+
+    fn is_over(self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// A version of which its reader may read something, for links to what stands there as it was.
+#[derive(Clone, Debug)]
+pub struct Edition {
+    pub name: String,
+    pub commit: String,
+    pub scopes: Vec<PathScope>,
+}
+
+/// What a commit did to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    Added,
+    Changed,
+    Removed,
+    /// Only its mode, or what kind of entry it is.
+    Mode,
+    /// A merge that took neither side's as it was.
+    Merged,
+}
+
+impl Became {
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+            Self::Mode => "mode changed",
+            Self::Merged => "merged",
+        }
+    }
+}
+
+/// The tables of all products, as far as they were asked for, and the blames that were made.
+pub(in crate::source) struct Tables {
+    directory: PathBuf,
+    open: Mutex<HashMap<String, Arc<Past>>>,
+    /// Products whose table is being gathered for somebody.
+    busy: Mutex<Vec<String>>,
+    freed: Condvar,
+    pub(super) blames: Mutex<LruCache<KeptKey, Arc<Kept>>>,
+}
+
+impl Tables {
+    pub(in crate::source) fn at(directory: PathBuf) -> Self {
+        let blames = Mutex::new(LruCache::new(KEPT_BLAMES));
+        Self { directory, open: Mutex::default(), busy: Mutex::default(), freed: Condvar::new(), blames }
+    }
+
+    fn file(&self, product: &str) -> PathBuf {
+        self.directory.join(product)
+    }
+
+    /// A table that holds this commit: the one in memory, else the one on disk, else one gathered now.
+    fn holding(
+        &self,
+        repositories: &Arc<Repositories>,
+        product: &str,
+        head: ObjectId,
+        deadline: Deadline,
+    ) -> Result<Arc<Past>, SourceError> {
+        loop {
+            if let Some(past) = self.known(product, head)? {
+                return Ok(past);
+            }
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            if !busy.iter().any(|other| other == product) {
+                busy.push(product.to_owned());
+                break;
+            }
+            // Somebody gathers it already.
+            let (_guard, _) = self.freed.wait_timeout(busy, Duration::from_millis(200)).unwrap_or_else(PoisonError::into_inner);
+            deadline.check()?;
+        }
+        let gathered = self.gather(repositories, product, head, deadline);
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| other != product);
+        self.freed.notify_all();
+        gathered
+    }
+
+    fn gather(
+        &self,
+        repositories: &Arc<Repositories>,
+        product: &str,
+        head: ObjectId,
+        deadline: Deadline,
+    ) -> Result<Arc<Past>, SourceError> {
+        let history = History::of(Arc::clone(repositories), product);
+        let before = self.in_memory(product);
+        let gathered = gather(&history, &[head], before.as_deref(), &|| !deadline.is_over())?;
+        let past = Arc::new(gathered.ok_or(SourceError::OutOfTime)?);
+        self.keep(product, &past);
+        Ok(past)
+    }
+
+    fn in_memory(&self, product: &str) -> Option<Arc<Past>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(product).cloned()
+    }
+
+    fn keep(&self, product: &str, past: &Arc<Past>) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(product.to_owned(), Arc::clone(past));
+    }
+
+    fn known(&self, product: &str, head: ObjectId) -> Result<Option<Arc<Past>>, SourceError> {
+        if let Some(past) = self.in_memory(product).filter(|past| past.find(head).is_some()) {
+            return Ok(Some(past));
+        }
+        let read =
+            Past::read(&self.file(product)).map_err(|cause| SourceError::Unreadable(format!("the table of its history: {cause}")))?;
+        let Some(past) = read.map(Arc::new) else { return Ok(None) };
+        let holds_it = past.find(head).is_some();
+        if holds_it || self.in_memory(product).is_none() {
+            self.keep(product, &past);
+        }
+        Ok(holds_it.then_some(past))
+    }
+
+    /// Writes a product's table, unless it is there and holds all of these commits. `None` when it was told to stop.
+    pub(in crate::source) fn write(
+        &self,
+        history: &History,
+        product: &str,
+        heads: &[ObjectId],
+        anew: bool,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<()>, SourceError> {
+        let unwritten = |cause: std::io::Error| SourceError::Unreadable(format!("the table of its history cannot be kept: {cause}"));
+        let before = Past::read(&self.file(product)).map_err(unwritten)?.filter(|_| !anew);
+        if before.as_ref().is_some_and(|past| heads.iter().all(|head| past.find(*head).is_some())) {
+            return Ok(Some(()));
+        }
+        let Some(past) = gather(history, heads, before.as_ref(), go_on)? else { return Ok(None) };
+        past.write(&self.file(product)).map_err(unwritten)?;
+        self.keep(product, &Arc::new(past));
+        Ok(Some(()))
+    }
+
+    /// Whether the table on disk holds all of these commits.
+    pub(in crate::source) fn is_written(&self, product: &str, heads: &[ObjectId]) -> bool {
+        let held = |past: &Past| heads.iter().all(|head| past.find(*head).is_some());
+        Past::read(&self.file(product)).is_ok_and(|past| past.as_ref().is_some_and(held))
+    }
+}
+
+/// What may be known of a version's past by whom, while one question is answered.
+pub(super) struct Inquiry<'a> {
+    pub(super) past: Arc<Past>,
+    pub(super) head: u32,
+    pub(super) reader: Reader,
+    pub(super) reads: &'a dyn Fn(&RepoPath) -> bool,
+    pub(super) deadline: Deadline,
+    /// What the version reaches, and whether all of that may be read.
+    pub(super) reached: Vec<bool>,
+    whole: bool,
+    tracks: Vec<(u32, Track)>,
+    /// Former names, by commit, parent and name.
+    moves: HashMap<(u32, u32, usize), Option<usize>>,
+}
+
+impl<'a> Inquiry<'a> {
+    pub(super) fn new(vault: &Vault, place: &Place, reads: &'a dyn Fn(&RepoPath) -> bool, deadline: Deadline) -> Result<Self, SourceError> {
+        let commit = crate::source::commit(place)?;
+        let past = vault.tables.holding(&vault.repositories, &place.product, commit, deadline)?;
+        let head = past.find(commit).ok_or(SourceError::BadCommit)?;
+        let reader = History::of(Arc::clone(&vault.repositories), &place.product).reader()?;
+        let reached = past.reached(head);
+        let whole = past.all_open(&reached, reads);
+        Ok(Self { past, head, reader, reads, deadline, reached, whole, tracks: Vec::new(), moves: HashMap::new() })
+    }
+
+    /// The place of a commit that the version reaches.
+    pub(super) fn reachable(&self, id: ObjectId) -> Option<u32> {
+        self.past.find(id).filter(|place| self.reached.get(*place as usize).copied().unwrap_or(false))
+    }
+
+    /// Whether author and message of a commit may be shown.
+    pub(super) fn is_open(&self, place: u32) -> bool {
+        self.whole || self.past.is_open(place, self.reads)
+    }
+
+    /// A commit's id, when it was written, and its words where they may be shown.
+    pub(super) fn words(&self, place: u32) -> Result<(ObjectId, i64, Option<Words>), SourceError> {
+        let commit = self.past.commit(place).ok_or(SourceError::BadCommit)?;
+        let words = self.reader.words(commit.id)?;
+        Ok((commit.id, words.authored_at, self.is_open(place).then_some(words)))
+    }
+
+    /// What stands at a path in each commit: the number by which [`Inquiry::track`] knows it.
+    pub(super) fn follow(&mut self, path: u32) -> usize {
+        if let Some(known) = self.tracks.iter().position(|(other, _)| *other == path) {
+            return known;
+        }
+        // Through all commits there are: other versions are asked, too.
+        let last = u32::try_from(self.past.commits.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        self.tracks.push((path, self.past.states_of(path, last)));
+        self.tracks.len() - 1
+    }
+
+    pub(super) fn side(&self, track: usize, place: u32) -> u32 {
+        self.tracks.get(track).map_or(NONE, |(_, track)| track.side(place))
+    }
+
+    pub(super) fn origin(&self, track: usize, place: u32) -> u32 {
+        self.tracks.get(track).map_or(NOWHERE, |(_, track)| track.origin(place))
+    }
+
+    /// The number of the path that is followed.
+    pub(super) fn number(&self, track: usize) -> u32 {
+        self.tracks.get(track).map_or(u32::MAX, |(path, _)| *path)
+    }
+
+    pub(super) fn path(&self, track: usize) -> RepoPath {
+        let number = self.tracks.get(track).map(|(path, _)| *path);
+        number.and_then(|number| self.past.path(number)).cloned().unwrap_or_default()
+    }
+
+    /// Where a file was in a parent of a commit: under the same name, or one it had before.
+    pub(super) fn in_parent(&mut self, track: usize, place: u32, parent: u32) -> Result<usize, SourceError> {
+        let appeared = self.side(track, parent) == NONE && self.side(track, place) != NONE;
+        if !appeared || self.tracks.len() >= MOST_NAMES {
+            return Ok(track);
+        }
+        if let Some(known) = self.moves.get(&(place, parent, track)) {
+            return Ok(known.unwrap_or(track));
+        }
+        self.deadline.check()?;
+        let past = Arc::clone(&self.past);
+        let id = |place: u32| past.commit(place).map(|commit| commit.id).ok_or(SourceError::BadCommit);
+        let moves = if past.parents(place).first() == Some(&parent) {
+            let known = past.changes_of(place).iter().filter_map(|change| {
+                let path = past.path(change.path)?.clone();
+                Some((path, past.side(change.old), past.side(change.new)))
+            });
+            Moves::of(known, self.reads)
+        } else {
+            Moves::of(self.reader.differences(Some(id(parent)?), id(place)?)?, self.reads)
+        };
+        let path = self.path(track);
+        let found = match past.side(self.side(track, place)) {
+            Some(new) => moves.source_of(&mut self.reader, &path, new)?,
+            None => None,
+        };
+        let source = found.and_then(|(path, _)| self.past.number_of(&path)).map(|path| self.follow(path));
+        self.moves.insert((place, parent, track), source);
+        Ok(source.unwrap_or(track))
+    }
+
+    /// The oldest of these versions in which the file stands as it does in a commit.
+    pub(super) fn edition(&self, editions: &[Edition], track: usize, place: u32) -> Option<String> {
+        let side = self.side(track, place);
+        let path = self.path(track);
+        let found = editions.iter().rev().find(|edition| {
+            let head = ObjectId::parse(&edition.commit).and_then(|id| self.past.find(id));
+            side != NONE && edition.scopes.iter().any(|scope| scope.reads(&path)) && head.is_some_and(|head| self.side(track, head) == side)
+        });
+        found.map(|edition| edition.name.clone())
+    }
+}
+
+/// Whether its reader may read this path, by a permit.
+pub(super) fn reads<R: Resource>(permit: &Entitled<R>) -> impl Fn(&RepoPath) -> bool + '_ {
+    |path| permit.shows(path, false)
+}
+
+/// Which commits were shown: with their words, and by id and date only.
+pub(super) fn with_commits(draft: Draft, commits: impl Iterator<Item = (ObjectId, bool)>) -> Draft {
+    let (told, bare): (Vec<_>, Vec<_>) = commits.partition(|(_, words)| *words);
+    let ids = |commits: Vec<(ObjectId, bool)>| commits.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
+    let mut draft = draft.fact("commits", ids(told));
+    if !bare.is_empty() {
+        draft = draft.fact("commits_without_words", ids(bare));
+    }
+    draft
+}

@@ -1,0 +1,159 @@
+//! What may not be read has no past either.
+
+use serde_json::{Value, json};
+
+use super::{json_of, names, origins, portal, within};
+use crate::harness::library::{MAIN, SEED, SOCKET};
+use crate::harness::{Backend, Client, Grant, HOUR, Portal, canaries_in, on_both};
+
+on_both! {
+    whoever_may_not_read_everything_is_told_what_they_may
+    every_reason_gives_the_answer_of_what_was_never_there
+    commits_are_no_way_around_a_scope
+}
+
+async fn whoever_may_not_read_everything_is_told_what_they_may(backend: Backend) {
+    let (portal, attic, _home) = portal(backend).await;
+    // Everything but the secret: what came out of it was added here.
+    let reader = within(&portal, &[""], &["secret"]).await;
+    let history = json_of(&reader, "history/src/came_out.txt").await;
+    let row = &history["commits"][0];
+    assert_eq!((names(&attic, &history), &row["change"], &row["renamed_from"]), (vec!["out"], &json!("added"), &Value::Null));
+    // Its commit changed the plan, too, so its words are not shown; no more than those of the first, and of merges.
+    assert_eq!((&row["subject"], &row["author"]), (&Value::Null, &Value::Null));
+    let blame = json_of(&reader, "blame/src/came_out.txt").await;
+    assert!(origins(&attic, &blame).iter().all(|(name, _)| *name == "out"), "{blame}");
+    assert_eq!(blame["commits"][0]["path_before"], Value::Null);
+    let history = json_of(&reader, "history/src/b.c").await;
+    assert_eq!(names(&attic, &history), ["evil", "ten", "rename", "merge", "fifteen", "five", "begin"]);
+    let subjects: Vec<Option<&str>> = history["commits"].as_array().unwrap().iter().map(|row| row["subject"].as_str()).collect();
+    assert_eq!(subjects, [None, Some("ten"), Some("rename"), None, Some("fifteen"), Some("five"), None]);
+    let commit = json_of(&reader, &format!("commit/{}", attic.id("out"))).await;
+    assert_eq!((&commit["total"], &commit["message"], &commit["files"][0]["path"]), (&json!(1), &Value::Null, &json!("src/came_out.txt")));
+    for place in ["history/src/came_out.txt", "history/", "blame/src/came_out.txt", &format!("commit/{}", attic.id("out"))] {
+        let page = reader.get(&format!("/p/attic/v2.0/{place}")).await.is(200).text();
+        assert!(page.contains("utside of what you may read"), "{place}: {page}");
+        for hidden in ["secret/", "plan.txt", "The body of out"] {
+            assert!(!page.contains(hidden), "{hidden} shows in {place}");
+        }
+    }
+    // Only the secret: a file that went out was removed, and nobody is told where to.
+    let reader = within(&portal, &["secret"], &[]).await;
+    let commit = json_of(&reader, &format!("commit/{}", attic.id("out"))).await;
+    let told: Vec<(&str, &str)> =
+        commit["files"].as_array().unwrap().iter().map(|file| (file["path"].as_str().unwrap(), file["change"].as_str().unwrap())).collect();
+    assert_eq!(told, [("secret/came_out.txt", "removed"), ("secret/plan.txt", "changed")]);
+    // Its parent changed nothing that may be read, and is not named.
+    assert_eq!(commit["parents"], json!([]));
+    let page = reader.get(&format!("/p/attic/v2.0/commit/{}", attic.id("out"))).await.is(200).text();
+    assert!(!page.contains("src/") && !page.contains(&attic.id("rename").to_string()), "{page}");
+}
+
+async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let whole = Grant::of("gateway");
+    let entitled = portal.reviewer(std::slice::from_ref(&whole)).await;
+    let commit = portal.library.commit("gateway", "v1.0").to_owned();
+    let pages = |version: &str| {
+        [
+            "history".to_owned(),
+            "history/src".to_owned(),
+            format!("history/{MAIN}"),
+            format!("history/{SEED}"),
+            format!("history/{MAIN}?lines=1-3"),
+            format!("blame/{MAIN}"),
+            format!("blame/{MAIN}?at={commit}"),
+            format!("commit/{commit}"),
+        ]
+        .map(|place| format!("/p/gateway/{version}/{place}"))
+    };
+    let client = portal.sign_in(&entitled).await;
+    for page in pages("v1.0") {
+        client.get(&page).await.is(200);
+        client.get_json(&page).await.is(200);
+    }
+    let other_agency = portal.reviewer(&[]).await;
+    let other_product = portal.reviewer(&[Grant::of("ledger")]).await;
+    let not_yet = portal.reviewer(&[Grant { from: 24 * HOUR, ..whole.clone() }]).await;
+    let expired = portal.reviewer(&[Grant { until: HOUR, ..whole.clone() }]).await;
+    let revoked_agency = portal.agency().await;
+    let revoked = portal.named(&revoked_agency).await;
+    let grant = portal.grant(&revoked_agency, &whole).await;
+    let by = portal.desk(&portal.administrators[0]).await;
+    portal.rooms.entitlements.revoke(&grant, "over", &by.step_up, &portal.context()).await.unwrap();
+    let newer_only = portal.reviewer(&[whole.clone().versions(&["v2.*"])]).await;
+    let proposed_agency = portal.agency().await;
+    let proposed = portal.named(&proposed_agency).await;
+    portal.propose(&proposed_agency, &whole).await;
+    portal.clock.advance(2 * HOUR);
+    for person in [&other_agency, &other_product, &not_yet, &expired, &revoked, &newer_only, &proposed] {
+        let client = portal.sign_in(person).await;
+        refused(&portal, &client, person, &pages("v1.0")).await;
+    }
+    // Outside of the paths, and what is not there for anybody.
+    let narrow = portal.reviewer(&[whole.clone().paths(&["src/net"], &["src/net/deep"])]).await;
+    let client = portal.sign_in(&narrow).await;
+    client.get(&format!("/p/gateway/v2.0/blame/{SOCKET}")).await.is(200);
+    let outside = [
+        format!("history/{MAIN}"),
+        format!("history/{SEED}"),
+        "history/secret".to_owned(),
+        "history/src/netx".to_owned(),
+        "history/src/net/deep".to_owned(),
+        format!("history/{SEED}?lines=1-2"),
+        format!("blame/{SEED}"),
+        format!("blame/{MAIN}?at={commit}"),
+        "blame/src/net".to_owned(),
+        "history/src/net/never.c".to_owned(),
+        "commit/0123456789012345678901234567890123456789".to_owned(),
+        "commit/main".to_owned(),
+        format!("commit/{}", portal.library.commit("ledger", "v1.0")),
+    ]
+    .map(|place| format!("/p/gateway/v2.0/{place}"));
+    refused(&portal, &client, &narrow, &outside).await;
+}
+
+/// Answered like what was never there, each recorded, and no canary.
+async fn refused(portal: &Portal, client: &Client, person: &crate::harness::Person, pages: &[String]) {
+    let never = "/p/no-such-product/v9/file/never/there.c";
+    let (html, json) = (client.get(never).await.is(404), client.get_json(never).await.is(404));
+    for page in pages {
+        let before = portal.refusals(&person.id).await.len();
+        for (answer, missing) in [(client.get(page).await, &html), (client.get_json(page).await, &json)] {
+            assert_eq!(answer.essence(), missing.essence(), "{page}");
+            assert!(canaries_in(&answer.body).is_empty());
+        }
+        let refusals = portal.refusals(&person.id).await;
+        assert_eq!(refusals.len(), before + 2, "{page} is not recorded");
+        for entry in &refusals[before..] {
+            let place = entry.place.as_ref().unwrap();
+            let (path, _) = page.split_once('?').unwrap_or((page, ""));
+            let mut parts = path.splitn(6, '/').skip(2);
+            assert_eq!((Some(place.product.as_str()), place.version.as_deref()), (parts.next(), parts.next()));
+            let (room, rest) = (parts.next().unwrap(), parts.next().unwrap_or_default());
+            let named = place.path.as_ref().unwrap().text.as_str();
+            assert_eq!(named, if room == "commit" { "" } else { rest }, "{page}");
+        }
+    }
+}
+
+async fn commits_are_no_way_around_a_scope(backend: Backend) {
+    let (portal, attic, _home) = portal(backend).await;
+    let narrow = within(&portal, &["secret"], &[]).await;
+    for outside in ["five", "rename", "evil", "merge", "last"] {
+        let answer = narrow.get_json(&format!("/p/attic/v2.0/commit/{}", attic.id(outside))).await;
+        assert_eq!(answer.status.as_u16(), 404, "{outside}");
+    }
+    let person = portal.reviewer(&[Grant::of("attic").versions(&["v1.0"])]).await;
+    let old = portal.sign_in(&person).await;
+    old.get_json(&format!("/p/attic/v1.0/commit/{}", attic.id("five"))).await.is(200);
+    for later in ["rename", "last"] {
+        old.get_json(&format!("/p/attic/v1.0/commit/{}", attic.id(later))).await.is(404);
+        old.get_json(&format!("/p/attic/v2.0/commit/{}", attic.id(later))).await.is(404);
+    }
+    let entry = portal.refusals(&person.id).await;
+    assert_eq!(entry[0].facts["commit"], attic.id("rename").to_string());
+    // Whoever may read only the old version is told of no other.
+    let history = old.get_json("/p/attic/v1.0/history/src/a.c").await.is(200).json();
+    assert!(!history.to_string().contains("v2.0"));
+}
