@@ -37,6 +37,11 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// Reads an entry of this log, which was checked when it was written and whenever the log is opened.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, EntryError> {
+        serde_json::from_slice(bytes).map_err(|e| EntryError::Form(e.to_string()))
+    }
+
     /// The places of the fact `places`; those of another form are left out.
     pub(super) fn shown(&self) -> Vec<Shown> {
         shown(&self.facts)
@@ -48,6 +53,14 @@ pub(super) struct PersonalForm {
     #[serde(flatten)]
     pub(super) personal: Personal,
     pub(super) salt: String,
+}
+
+impl Personal {
+    /// Reads the personal part of an entry of this log, as [`Form::read`] does.
+    pub(super) fn read(beside: &str) -> Result<Self, EntryError> {
+        let form: PersonalForm = serde_json::from_str(beside).map_err(|e| EntryError::Form(e.to_string()))?;
+        Ok(form.personal)
+    }
 }
 
 /// An entry read back.
@@ -83,8 +96,7 @@ impl Entry {
         let personal = match &beside {
             Some(text) => {
                 check_personal(&checked, text)?;
-                let read: PersonalForm = serde_json::from_str(text).map_err(|e| EntryError::Form(e.to_string()))?;
-                Some(read.personal)
+                Some(Personal::read(text)?)
             }
             None => None,
         };
@@ -122,8 +134,7 @@ impl Entry {
 /// Reads the bytes of an entry that is in the form this log writes. Kinds that a newer version added pass.
 fn form(bytes: &[u8]) -> Result<(Form, Checked), EntryError> {
     let checked = check(bytes)?;
-    let form = serde_json::from_slice(bytes).map_err(|e| EntryError::Form(e.to_string()))?;
-    Ok((form, checked))
+    Ok((Form::read(bytes)?, checked))
 }
 
 fn shown(facts: &Map<String, Value>) -> Vec<Shown> {

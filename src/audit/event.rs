@@ -281,7 +281,7 @@ impl Draft {
             return Err(DraftError::TooLarge { bytes: entry.len() });
         }
         let leaf = merkle::leaf(entry.as_bytes());
-        Ok(Sealed { leaf, entry: entry.into_bytes(), beside, form, at, personal: self.personal })
+        Ok(Sealed { leaf, entry: entry.into_bytes(), beside })
     }
 
     fn check(&self) -> Result<(), DraftError> {
@@ -340,9 +340,6 @@ pub struct Sealed {
     pub(super) entry: Vec<u8>,
     /// The canonical JSON of the personal part.
     pub(super) beside: Option<String>,
-    pub(super) form: Form,
-    pub(super) at: Timestamp,
-    pub(super) personal: Personal,
 }
 
 fn check_numbers<'v>(values: impl IntoIterator<Item = &'v Value>) -> Result<(), DraftError> {

@@ -180,10 +180,7 @@ async fn a_log_that_is_whole_in_itself_but_older_or_other_is_refused() {
         (&SWAP_BELOW, "the stored hashes 0 to"),
         // More than the head says.
         (
-            &[
-                "INSERT INTO log_entries (idx, leaf, entry, at, kind, request, outcome) SELECT 600, leaf, entry, at, kind, request, outcome \
-               FROM log_entries WHERE idx = 599",
-            ],
+            &["INSERT INTO log_entries (idx, leaf, entry) SELECT 600, leaf, entry FROM log_entries WHERE idx = 599"],
             "there is an entry 600 in a log of 600",
         ),
         (&["DELETE FROM log_entries WHERE idx >= 100 AND idx < 200"], "the entry 100 is missing"),

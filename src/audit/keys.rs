@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::checkpoint::{SignerKey, VerifierKey};
 use super::handover::{HANDOVERS_FILE, Handover, HandoverError, Keys, read_handovers};
-use super::store::{self, Condition, Value};
+use super::store;
 use super::{AuditError, Checkpoint, Context, Draft, Entry, Kind, Log, NoteError, Outcome, Shared, VKEY_FILE, durable_file, opening};
 use crate::ids::Entropy;
 
@@ -142,11 +142,10 @@ impl Log {
 }
 
 impl Shared {
-    /// Refuses a key that the log was changed away from.
-    pub(super) async fn check_key(&self) -> Result<(), AuditError> {
-        let changes = [Condition { sql: "e.kind = ?", values: vec![Value::Text(Kind::LogKeyChanged.to_string())] }];
-        let Some(last) = store::find(&self.database, &changes, 1).await?.pop() else { return Ok(()) };
-        let index = last.index;
+    /// Refuses a key that the log was changed away from by an entry, its last of that kind.
+    pub(super) async fn check_key(&self, index: u64) -> Result<(), AuditError> {
+        let mut reader = store::reader(&self.database).await?;
+        let Some(last) = store::entries(&mut reader, index, index + 1, 1).await?.pop() else { return Ok(()) };
         let entry = Entry::read(index, last.entry, None).map_err(|source| AuditError::Entry { index, source })?;
         let new = entry.facts.get("new").and_then(|new| new.as_str()).unwrap_or_default();
         let own = [Some(self.key.public()), self.key.next.as_ref()];

@@ -21,6 +21,7 @@ mod export;
 mod health;
 mod keys;
 mod kind;
+mod listing;
 mod opening;
 mod outgoing;
 mod query;
@@ -33,6 +34,7 @@ pub mod witness;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -52,6 +54,7 @@ pub use self::export::{Format, ROW_NAMES, csv_field, csv_header, csv_line, expor
 pub use self::health::{Alarm, Health};
 pub use self::keys::{LogKey, read_public};
 use self::merkle::Frontier;
+use self::opening::Verified;
 pub use self::query::{Filter, Page};
 pub use self::receipt::Receipt;
 pub use self::receipts::{ReceiptBundle, Refusals};
@@ -172,6 +175,8 @@ struct Shared {
     /// The right edge of the committed tree as far as this process has verified it.
     verified: Mutex<Frontier>,
     health: RwLock<Health>,
+    /// How many entries are known to be listed for auditors.
+    listed: AtomicU64,
     /// The checkpoint signed last, by its size.
     signed: Mutex<Option<(u64, String)>>,
     /// The tree may have grown.
@@ -195,7 +200,7 @@ impl Log {
         store::create_head(&database).await?;
         let file = &settings.checkpoint_file;
         let signed = opening::read_checkpoint(file, key.keys())?;
-        let frontier = opening::verify_all(&mut *store::reader(&database).await?, signed.as_ref()).await?;
+        let Verified { frontier, key_changed } = opening::verify_all(&mut *store::reader(&database).await?, signed.as_ref()).await?;
         let size = frontier.size();
         if signed.is_none() {
             if size > 0 {
@@ -209,6 +214,7 @@ impl Log {
             Some(witnesses) => witness::Client::new(witnesses, witness::kept_file(file), &key)?,
             None => None,
         };
+        let listed = listing::store::listed(&mut *store::reader(&database).await?).await?;
         let (queue, waiting) = mpsc::channel(settings.queue.max(1));
         let shared = Arc::new(Shared {
             database,
@@ -218,11 +224,14 @@ impl Log {
             settings,
             verified: Mutex::new(frontier),
             health: RwLock::new(Health::Open),
+            listed: AtomicU64::new(listed),
             signed: Mutex::new(None),
             moved: Arc::new(Notify::new()),
             client,
         });
-        shared.check_key().await?;
+        if let Some(index) = key_changed {
+            shared.check_key(index).await?;
+        }
         shared.check_kept().await?;
         if size == 0 {
             shared.write_first_entry().await?;

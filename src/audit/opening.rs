@@ -21,8 +21,8 @@ const RESTORE: &str = "Stop every portal on this log, restore the database and t
                        says more";
 
 /// Recomputes the whole tree from the entries and holds it against the stored hashes, the head, and the last checkpoint
-/// that was signed. Returns the tree's right edge.
-pub(super) async fn verify_all(on: &mut store::Connection, signed: Option<&Checkpoint>) -> Result<Frontier, AuditError> {
+/// that was signed.
+pub(super) async fn verify_all(on: &mut store::Connection, signed: Option<&Checkpoint>) -> Result<Verified, AuditError> {
     // Others may append meanwhile, so what must not be smaller is read last.
     let head = store::head_on(on).await?;
     if let Some(signed) = signed.filter(|s| s.size > head.size) {
@@ -32,27 +32,37 @@ pub(super) async fn verify_all(on: &mut store::Connection, signed: Option<&Check
         )));
     }
     let mut frontier = Frontier::new();
+    let mut key_changed = None;
     while frontier.size() < head.size {
         check_signed(&frontier, signed)?;
         // A page ends where the signed checkpoint does, so that its root is met.
         let stop = signed.map_or(head.size, |s| if s.size > frontier.size() { s.size } else { head.size });
         let replayed = replay(on, &mut frontier, stop).await?;
         check_nodes(on, &replayed.nodes).await?;
+        key_changed = replayed.key_changed.or(key_changed);
     }
     check_signed(&frontier, signed)?;
     if Head::of(&frontier) != head {
         return Err(refuse(format!("the head of the log does not fit its {} entries", head.size)));
     }
     check_nothing_more(on).await?;
-    Ok(frontier)
+    Ok(Verified { frontier, key_changed })
+}
+
+/// A stored log that holds.
+pub(super) struct Verified {
+    /// The tree's right edge.
+    pub(super) frontier: Frontier,
+    /// The last entry that says that the log gets another key.
+    pub(super) key_changed: Option<u64>,
 }
 
 /// Entries that were appended to the frontier.
 pub(super) struct Replayed {
     /// The tile nodes that were completed.
     nodes: Vec<(u32, u64, Hash)>,
-    /// One of them says that the log gets another key.
-    pub(super) key_changed: bool,
+    /// The last of them that says that the log gets another key.
+    pub(super) key_changed: Option<u64>,
 }
 
 /// Appends at most a page of the stored entries up to `to` to the frontier, each checked against its leaf hash.
@@ -62,7 +72,7 @@ pub(super) async fn replay(on: &mut store::Connection, frontier: &mut Frontier, 
         return Err(refuse(format!("the entry {} is missing", frontier.size())));
     }
     let mut nodes = Vec::new();
-    let mut key_changed = false;
+    let mut key_changed = None;
     // An entry is canonical JSON, where a quotation mark within a text is written otherwise: this can only be its kind.
     let change = format!("\"kind\":\"{}\"", Kind::LogKeyChanged);
     for stored in entries {
@@ -73,7 +83,9 @@ pub(super) async fn replay(on: &mut store::Connection, frontier: &mut Frontier, 
         if stored.leaf != leaf {
             return Err(refuse(format!("the entry {} is not the one that was hashed", stored.index)));
         }
-        key_changed |= memchr::memmem::find(&stored.entry, change.as_bytes()).is_some();
+        if memchr::memmem::find(&stored.entry, change.as_bytes()).is_some() {
+            key_changed = Some(stored.index);
+        }
         frontier.push(leaf, |node, hash| {
             if let Some(level) = node.tile_level() {
                 nodes.push((level, node.index, *hash));

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use super::entry::Entry;
+use super::listing::store::{self as listing, Condition, Value};
 use super::merkle::{self, Hash, Span};
-use super::store::{self, Condition, Stored, Value};
+use super::store::{self, Stored};
 use super::tiles::{self, LONGEST_BUNDLE, WIDTH, nodes_at};
 use super::witness::Client;
-use super::{AuditError, Checkpoint, Context, Draft, Kind, Log, Outcome, Proof, Shared, opening};
+use super::{AuditError, Checkpoint, Context, Draft, Kind, Log, LogUnavailable, Outcome, Proof, Shared, opening};
 use crate::clock::Timestamp;
 
 /// Which entries an auditor wants to see. What is `None` does not matter.
@@ -47,16 +48,16 @@ impl Filter {
         let mut all = Vec::new();
         let mut add = |sql, values| all.push(Condition { sql, values });
         if let Some(before) = self.before {
-            add("e.idx < ?", vec![Value::Number(i64::try_from(before).unwrap_or(i64::MAX))]);
+            add("l.idx < ?", vec![Value::Number(i64::try_from(before).unwrap_or(i64::MAX))]);
         }
         if let Some(person) = trimmed(self.person.as_deref()) {
-            add(r"e.account = ? OR e.email LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\'", vec![text(person), part(person), part(person)]);
+            add(r"l.account = ? OR l.email LIKE ? ESCAPE '\' OR l.name LIKE ? ESCAPE '\'", vec![text(person), part(person), part(person)]);
         }
         if let Some(account) = self.account.as_deref() {
-            add("e.account = ?", vec![text(account)]);
+            add("l.account = ?", vec![text(account)]);
         }
         if let Some(agency) = trimmed(self.agency.as_deref()) {
-            add(r"e.agency = ? OR e.agency_name LIKE ? ESCAPE '\'", vec![text(agency), part(agency)]);
+            add(r"l.agency = ? OR l.agency_name LIKE ? ESCAPE '\'", vec![text(agency), part(agency)]);
         }
         let product = trimmed(self.product.as_deref());
         let path = self.path.as_deref().map(|p| p.trim_matches('/')).filter(|p| !p.is_empty());
@@ -64,27 +65,27 @@ impl Filter {
         match (product, path) {
             (None, None) => {}
             (Some(product), None) => {
-                add("e.product = ? OR e.idx IN (SELECT s.idx FROM log_places s WHERE s.product = ?)", vec![text(product), text(product)]);
+                add("l.product = ? OR l.idx IN (SELECT s.idx FROM log_places s WHERE s.product = ?)", vec![text(product), text(product)]);
             }
             (None, Some(path)) => add(
-                r"e.path = ? OR e.path LIKE ? ESCAPE '\' OR e.idx IN
+                r"l.path = ? OR l.path LIKE ? ESCAPE '\' OR l.idx IN
                   (SELECT s.idx FROM log_places s WHERE s.path = ? OR s.path LIKE ? ESCAPE '\')",
                 vec![text(path), under(path), text(path), under(path)],
             ),
             (Some(product), Some(path)) => add(
-                r"(e.product = ? AND (e.path = ? OR e.path LIKE ? ESCAPE '\')) OR e.idx IN
+                r"(l.product = ? AND (l.path = ? OR l.path LIKE ? ESCAPE '\')) OR l.idx IN
                   (SELECT s.idx FROM log_places s WHERE s.product = ? AND (s.path = ? OR s.path LIKE ? ESCAPE '\'))",
                 vec![text(product), text(path), under(path), text(product), text(path), under(path)],
             ),
         }
         if let Some(kind) = self.kind {
-            add("e.kind = ?", vec![text(kind.as_str())]);
+            add("l.kind = ?", vec![text(kind.as_str())]);
         }
         if let Some(from) = self.from {
-            add("e.at >= ?", vec![Value::Number(from.micros())]);
+            add("l.at >= ?", vec![Value::Number(from.micros())]);
         }
         if let Some(until) = self.until {
-            add("e.at < ?", vec![Value::Number(until.micros())]);
+            add("l.at < ?", vec![Value::Number(until.micros())]);
         }
         all
     }
@@ -100,7 +101,8 @@ impl Log {
     pub async fn list(&self, filter: &Filter, limit: usize) -> Result<Page, AuditError> {
         // One more than asked for tells whether there is a next page.
         let most = limit.clamp(1, 10_000);
-        let mut stored = store::find(&self.shared.database, &filter.conditions(), most as u64 + 1).await?;
+        self.listed_for(filter).await?;
+        let mut stored = listing::find(&self.shared.database, &filter.conditions(), most as u64 + 1).await?;
         let more = stored.len() > most;
         stored.truncate(most);
         let entries = stored.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -110,7 +112,17 @@ impl Log {
 
     /// How many entries pass the filter.
     pub async fn count(&self, filter: &Filter) -> Result<u64, AuditError> {
-        store::count(&self.shared.database, &filter.conditions()).await.map_err(Into::into)
+        self.listed_for(filter).await?;
+        listing::count(&self.shared.database, &filter.conditions()).await.map_err(Into::into)
+    }
+
+    /// Waits until every entry that the filter may let pass is listed. Nothing more is in a log that cannot be written.
+    async fn listed_for(&self, filter: &Filter) -> Result<(), AuditError> {
+        let listed = filter.before.is_some_and(|before| before <= self.shared.listed());
+        if listed || self.shared.writable().is_err() {
+            return Ok(());
+        }
+        self.listed_to(self.size().await?).await
     }
 
     /// One entry.
@@ -198,8 +210,16 @@ impl Log {
     /// its own, in one transaction. The tree still verifies. Returns how many were erased.
     pub async fn erase_personal(&self, before: Timestamp, context: &Context) -> Result<u64, AuditError> {
         let size = self.size().await?;
+        self.listed_to(size).await?;
         let mut tx = self.shared.database.begin().await?;
+        // Whoever lists entries holds this, too: so none is listed by what is being erased.
+        store::lock_head(&mut tx).await?;
+        if listing::listed(&mut tx).await? < size {
+            // By the listing it is known what is how old.
+            return Err(LogUnavailable::Late.into());
+        }
         let erased = store::erase(&mut tx, 0, size, before.micros()).await?;
+        listing::erase(&mut tx, 0, size, before.micros()).await?;
         if erased > 0 {
             let draft = Draft::new(Kind::AuditDetailsErased, Outcome::Done).fact("before", before.to_string()).fact("entries", erased);
             self.append_in(&mut tx, draft, context).await?;

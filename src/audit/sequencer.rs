@@ -29,6 +29,7 @@ use tokio::time::{sleep, timeout};
 
 use super::checkpoint::VerifierKey;
 use super::event::Sealed;
+use super::listing::{BATCH, LARGEST_BATCH, MOST_BEHIND};
 use super::merkle::Frontier;
 use super::receipt::Receipt;
 use super::store::{self, Head, Writer};
@@ -43,8 +44,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The least time between two writings of the checkpoint file.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
 
+/// How long nobody has appended when entries are listed that nobody asked for yet.
+const QUIET: Duration = Duration::from_millis(200);
+
 pub(super) enum Message {
     Append(Job),
+    /// Answered when the first `size` entries are listed.
+    List {
+        size: u64,
+        done: oneshot::Sender<Result<(), AuditError>>,
+    },
     Close(oneshot::Sender<()>),
 }
 
@@ -58,30 +67,71 @@ pub(super) struct Job {
 struct Line {
     queue: mpsc::Receiver<Message>,
     closing: Vec<oneshot::Sender<()>>,
+    asking: Vec<(u64, oneshot::Sender<Result<(), AuditError>>)>,
+    /// Nobody has appended for a while.
+    quiet: bool,
+    /// An entry could not be listed: it is not tried again until somebody asks.
+    unlistable: bool,
 }
 
-pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Message>) {
-    let mut writer = Writer::new(&shared.database);
-    let mut pause = SHORTEST_PAUSE;
-    let mut line = Line { queue, closing: Vec::new() };
-    let mut messages = Vec::new();
-    while line.queue.recv_many(&mut messages, shared.settings.group.max(1)).await > 0 {
+impl Line {
+    /// How long to wait for messages before entries are listed; `None` when there is nothing to list.
+    fn until_listing(&self, behind: u64) -> Option<Duration> {
+        if !self.asking.is_empty() {
+            Some(Duration::ZERO)
+        } else if behind == 0 || self.unlistable {
+            None
+        } else {
+            Some(if self.quiet { Duration::ZERO } else { QUIET })
+        }
+    }
+
+    /// Whether those who append wait until entries are listed.
+    fn lists_now(&self, behind: u64) -> bool {
+        !self.asking.is_empty() || behind > MOST_BEHIND && !self.unlistable
+    }
+
+    /// Takes messages in; returns those that append.
+    fn sort(&mut self, messages: &mut Vec<Message>) -> Vec<Job> {
         let mut jobs = Vec::new();
         for message in messages.drain(..) {
             match message {
                 // Who has left has been told that nothing was recorded, and was shown nothing.
                 Message::Append(job) if job.reply.is_closed() => {}
                 Message::Append(job) => jobs.push(job),
+                Message::List { size, done } => self.asking.push((size, done)),
                 Message::Close(done) => {
-                    line.queue.close();
-                    line.closing.push(done);
+                    self.queue.close();
+                    self.closing.push(done);
                 }
             }
         }
-        if jobs.is_empty() {
-            continue;
+        jobs
+    }
+}
+
+pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Message>) {
+    let mut writer = Writer::new(&shared.database);
+    let mut pause = SHORTEST_PAUSE;
+    let mut line = Line { queue, closing: Vec::new(), asking: Vec::new(), quiet: false, unlistable: false };
+    let mut messages = Vec::new();
+    loop {
+        let wait = line.until_listing(shared.behind());
+        let received = line.queue.recv_many(&mut messages, shared.settings.group.max(1));
+        let received = match wait {
+            Some(quiet) => timeout(quiet, received).await.ok(),
+            None => Some(received.await),
+        };
+        if received == Some(0) {
+            break;
         }
-        if shared.append_group(&mut writer, jobs, &mut line).await {
+        let jobs = line.sort(&mut messages);
+        let appending: usize = jobs.iter().map(|job| job.entries.len()).sum();
+        line.quiet = received.is_none() || line.quiet && jobs.is_empty();
+        let appended = jobs.is_empty() || shared.append_group(&mut writer, jobs, &mut line).await;
+        let lists = appended && (received.is_none() || line.lists_now(shared.behind()));
+        let listed = !lists || shared.list(&mut writer, &mut line, 2 * appending as u64).await;
+        if appended && listed {
             pause = SHORTEST_PAUSE;
         } else {
             writer.abandon();
@@ -144,6 +194,36 @@ impl Shared {
             let _ = reply.send(Ok(receipts.by_ref().take(count).collect()));
         }
         true
+    }
+
+    /// Lists a batch of entries, about so many, and answers who waited for those. Whether the log can go on; an error suspends it, but for one of a single entry.
+    async fn list(&self, writer: &mut Writer, line: &mut Line, most: u64) -> bool {
+        let most = most.clamp(BATCH, LARGEST_BATCH);
+        let before = self.listed();
+        match self.patiently(self.list_batch(writer, most), line).await {
+            Ok(()) => {
+                line.unlistable = false;
+                let listed = self.listed();
+                // A batch that is empty is the last.
+                for (_, done) in line.asking.extract_if(.., |(size, _)| *size <= listed || listed == before) {
+                    // Who has left is not told.
+                    let _ = done.send(Ok(()));
+                }
+                true
+            }
+            Err(error @ AuditError::Entry { .. }) => {
+                tracing::error!(%error, "the auditors' listing ends before this entry");
+                line.unlistable = true;
+                for (_, done) in line.asking.drain(..) {
+                    let _ = done.send(Err(opening::refuse(error.to_string())));
+                }
+                true
+            }
+            Err(error) => {
+                self.suspend(&error);
+                false
+            }
+        }
     }
 
     /// Waits for a write. When it takes too long, the log is suspended and the line is sent away meanwhile.
@@ -295,17 +375,16 @@ impl Shared {
     /// Answers those who wait that nothing was recorded.
     fn refuse_waiting(&self, line: &mut Line) {
         let refusal = self.writable().err().unwrap_or(LogUnavailable::Closed);
+        let mut messages = Vec::new();
         while let Ok(message) = line.queue.try_recv() {
-            match message {
-                Message::Append(job) => {
-                    // Who has left is not told.
-                    let _ = job.reply.send(Err(refusal.clone()));
-                }
-                Message::Close(done) => {
-                    line.queue.close();
-                    line.closing.push(done);
-                }
-            }
+            messages.push(message);
+        }
+        for job in line.sort(&mut messages) {
+            // Who has left is not told.
+            let _ = job.reply.send(Err(refusal.clone()));
+        }
+        for (_, done) in line.asking.drain(..) {
+            let _ = done.send(Err(refusal.clone().into()));
         }
     }
 
@@ -373,7 +452,7 @@ pub(super) async fn extend(on: &mut store::Connection, verified: Frontier, head:
     }
     while frontier.size() < head.size {
         // What this process appends itself is not read back here: another one has changed the key.
-        if opening::replay(on, &mut frontier, head.size).await?.key_changed {
+        if opening::replay(on, &mut frontier, head.size).await?.key_changed.is_some() {
             return Err(opening::other_key(key));
         }
     }

@@ -53,7 +53,7 @@ pub async fn stand(database: &Database) -> Result<Stand, AuditError> {
 /// # Errors
 /// When the database cannot be read, or the log in it does not hold.
 pub async fn verify_loaded(on: &mut Connection, checkpoint: &Checkpoint) -> Result<(), AuditError> {
-    let frontier = opening::verify_all(on, Some(checkpoint)).await?;
+    let frontier = opening::verify_all(on, Some(checkpoint)).await?.frontier;
     if frontier.size() == checkpoint.size {
         return Ok(());
     }

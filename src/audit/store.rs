@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
+use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection as _, Row, Transaction};
 
 use super::event::Sealed;
@@ -38,18 +37,6 @@ pub(super) struct TreeNode {
     pub(super) level: u32,
     pub(super) n: u64,
     pub(super) hash: Vec<u8>,
-}
-
-/// A condition of a query: a text that uses `?` for each of its values, which become numbered placeholders.
-pub(super) struct Condition {
-    pub(super) sql: &'static str,
-    pub(super) values: Vec<Value>,
-}
-
-#[derive(Clone)]
-pub(super) enum Value {
-    Text(String),
-    Number(i64),
 }
 
 /// A connection to read in: a transaction's, or one from [`reader`].
@@ -165,33 +152,13 @@ pub(super) async fn drop_idle(database: &Database) {
     }
 }
 
-const ENTRY_COLUMNS: &str = "idx, leaf, entry, personal, at, kind, account, email, name, agency, agency_name, product, \
-                             version, path, blob, request, outcome";
-
 pub(super) async fn insert_entries(tx: &mut Connection, first: u64, entries: &[Sealed]) -> Result<()> {
     let mut index = first;
     for chunk in chunks(entries) {
-        let sql = insert(tx, "log_entries", ENTRY_COLUMNS, 17, chunk.len());
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for sealed in chunk {
-            query = bind_entry(query, index, sealed);
+        let mut query = sqlx::query(AssertSqlSafe(insert(tx, "log_entries", "idx, leaf, entry, personal", 4, chunk.len())));
+        for Sealed { leaf, entry, beside } in chunk {
+            query = query.bind(signed(index)).bind(leaf.as_slice()).bind(entry.as_slice()).bind(beside.as_deref());
             index += 1;
-        }
-        query.execute(&mut *tx).await?;
-    }
-    let mut places = Vec::new();
-    for (index, sealed) in (first..).zip(entries) {
-        places.extend((0_i64..).zip(sealed.form.shown()).map(|(position, shown)| (index, position, shown)));
-    }
-    for chunk in chunks(&places) {
-        let mut query = sqlx::query(AssertSqlSafe(insert(tx, "log_places", "idx, position, product, path, blob", 5, chunk.len())));
-        for (index, position, shown) in chunk {
-            query = query
-                .bind(signed(*index))
-                .bind(*position)
-                .bind(plain(&shown.product))
-                .bind(plain(&shown.path.text))
-                .bind(shown.blob.as_deref().map(plain));
         }
         query.execute(&mut *tx).await?;
     }
@@ -276,55 +243,10 @@ pub(super) async fn last_index(on: &mut Connection) -> Result<Option<u64>> {
     Ok(row.try_get::<Option<i64>, _>(0)?.map(unsigned))
 }
 
-/// Entries for which all conditions hold, newest first.
-pub(super) async fn find(database: &Database, conditions: &[Condition], limit: u64) -> Result<Vec<Stored>> {
-    let (mut sql, values) = select("SELECT e.idx, e.leaf, e.entry, e.personal FROM log_entries e", conditions);
-    sql += " ORDER BY e.idx DESC LIMIT ";
-    sql += &placeholder(values.len() + 1);
-    let rows = bound(sql, values).bind(signed(limit)).fetch_all(database.pool()).await?;
-    rows.iter().map(to_stored).collect()
-}
-
-/// How many entries there are for which all conditions hold.
-pub(super) async fn count(database: &Database, conditions: &[Condition]) -> Result<u64> {
-    let (sql, values) = select("SELECT COUNT(*) FROM log_entries e", conditions);
-    let row = bound(sql, values).fetch_one(database.pool()).await?;
-    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
-}
-
-/// A statement with the conditions behind it, and the values they bind, in order.
-fn select(start: &str, conditions: &[Condition]) -> (String, Vec<Value>) {
-    let mut sql = String::from(start);
-    let mut values = Vec::new();
-    for (n, condition) in conditions.iter().enumerate() {
-        sql.push_str(if n == 0 { " WHERE (" } else { " AND (" });
-        let mut parts = condition.sql.split('?');
-        sql.push_str(parts.next().unwrap_or_default());
-        for (part, value) in parts.zip(&condition.values) {
-            values.push(value.clone());
-            sql += &placeholder(values.len());
-            sql += part;
-        }
-        sql.push(')');
-    }
-    (sql, values)
-}
-
-fn bound<'q>(sql: String, values: Vec<Value>) -> sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments> {
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for value in values {
-        query = match value {
-            Value::Text(text) => query.bind(text),
-            Value::Number(number) => query.bind(number),
-        };
-    }
-    query
-}
-
 /// Erases the personal part of the entries `from..to` that are older than `before`, in microseconds; returns how many had one.
 pub(super) async fn erase(tx: &mut Connection, from: u64, to: u64, before: i64) -> Result<u64> {
-    let sql = "UPDATE log_entries SET personal = NULL, email = NULL, name = NULL, agency_name = NULL \
-               WHERE idx >= $1 AND idx < $2 AND at < $3 AND personal IS NOT NULL";
+    let sql = "UPDATE log_entries SET personal = NULL WHERE idx >= $1 AND idx < $2 AND personal IS NOT NULL \
+               AND idx IN (SELECT l.idx FROM log_listing l WHERE l.at < $3)";
     let query = sqlx::query(sql).bind(signed(from)).bind(signed(to)).bind(before);
     Ok(query.execute(tx).await?.rows_affected())
 }
@@ -333,33 +255,8 @@ fn to_head(row: &AnyRow) -> Result<Head> {
     Ok(Head { size: unsigned(row.try_get(0)?), root: row.try_get(1)?, frontier: row.try_get(2)? })
 }
 
-fn to_stored(row: &AnyRow) -> Result<Stored> {
+pub(super) fn to_stored(row: &AnyRow) -> Result<Stored> {
     Ok(Stored { index: unsigned(row.try_get(0)?), leaf: row.try_get(1)?, entry: row.try_get(2)?, personal: row.try_get(3)? })
-}
-
-fn bind_entry<'q>(query: Query<'q, Any, AnyArguments>, index: u64, sealed: &Sealed) -> Query<'q, Any, AnyArguments> {
-    let Sealed { form, personal, .. } = sealed;
-    let actor = form.actor.as_ref();
-    let place = form.place.as_ref();
-    let lower = |text: &Option<String>| text.as_deref().map(|t| plain(&t.to_lowercase()));
-    query
-        .bind(signed(index))
-        .bind(sealed.leaf.to_vec())
-        .bind(sealed.entry.clone())
-        .bind(sealed.beside.clone())
-        .bind(sealed.at.micros())
-        .bind(form.kind.clone())
-        .bind(actor.map(|a| plain(a.account.as_str())))
-        .bind(lower(&personal.email))
-        .bind(lower(&personal.name))
-        .bind(actor.and_then(|a| a.agency.as_ref()).map(|a| plain(a.as_str())))
-        .bind(lower(&personal.agency_name))
-        .bind(place.map(|p| plain(&p.product)))
-        .bind(place.and_then(|p| p.version.as_deref()).map(plain))
-        .bind(place.and_then(|p| p.path.as_ref()).map(|p| plain(&p.text)))
-        .bind(place.and_then(|p| p.blob.as_deref()).map(plain))
-        .bind(plain(&form.request))
-        .bind(form.outcome.as_str())
 }
 
 /// PostgreSQL takes no NUL in a text. The entry itself has it, written as `\u0000`.
@@ -369,7 +266,7 @@ pub(super) fn plain(text: &str) -> String {
 
 /// `INSERT INTO table (columns) VALUES ($1, …), …` for this many rows. SQLite gets nameless placeholders: it looks the name of each
 /// one up among all others, which is most of the work when they are many.
-fn insert(on: &Connection, table: &str, columns: &str, width: usize, rows: usize) -> String {
+pub(super) fn insert(on: &Connection, table: &str, columns: &str, width: usize, rows: usize) -> String {
     let nameless = is_sqlite(on);
     let mut sql = format!("INSERT INTO {table} ({columns}) VALUES ");
     for row in 0..rows {
@@ -391,12 +288,12 @@ fn is_sqlite(on: &Connection) -> bool {
     on.backend_name() == "SQLite"
 }
 
-fn placeholder(number: usize) -> String {
+pub(super) fn placeholder(number: usize) -> String {
     format!("${number}")
 }
 
 /// Runs whose lengths are powers of two, 128 at the most: few different texts, so that each stays prepared.
-fn chunks<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn chunks<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = all;
     std::iter::from_fn(move || {
         let length = 1 << rest.len().checked_ilog2()?.min(7);
@@ -407,18 +304,18 @@ fn chunks<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// Sizes and indices stay far below 2^63; a corrupt one becomes one that no check accepts.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 pub(super) mod bench {
     //! What tests do to a database that the log itself never does.
-    use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+    use sqlx::AssertSqlSafe;
 
     use crate::database::Database;
 
@@ -429,14 +326,5 @@ pub(super) mod bench {
     /// As a room writes by itself, beside the log.
     pub(in crate::audit) async fn write(database: &Database, sql: &str) -> Result<(), sqlx::Error> {
         database.execute(sqlx::query(AssertSqlSafe(sql))).await.map(|_| ())
-    }
-
-    /// Makes a database of its own on the PostgreSQL server behind `server`, an address that ends in `/<database>`.
-    pub(in crate::audit) async fn create(server: &str, name: &str) -> String {
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(server).await.unwrap();
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-        let (start, _) = server.rsplit_once('/').unwrap();
-        format!("{start}/{name}")
     }
 }

@@ -1,5 +1,4 @@
-//! The log against a real database: SQLite in a temporary directory, and PostgreSQL as well when `LECTERN_TEST_POSTGRES`
-//! names a server (`postgres://…/postgres`) in which databases can be made.
+//! The log against a real database: SQLite in a temporary directory, and PostgreSQL as well where its programs are on the machine.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -14,6 +13,9 @@ use super::*;
 use crate::clock::{Clock, FixedClock, Timestamp};
 use crate::database::Server;
 use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId};
+
+#[path = "../../tests/it/harness/postgres.rs"]
+mod postgres;
 
 pub(super) const ORIGIN: &str = "portal.example/audit";
 
@@ -33,10 +35,8 @@ impl Bench {
     /// One on each database there is.
     pub(super) async fn all() -> Vec<Self> {
         let mut all = vec![Self::sqlite()];
-        if let Ok(server) = std::env::var("LECTERN_TEST_POSTGRES") {
-            let name = format!("log_{}", Entropy::system().unwrap().hex::<8>());
-            all.push(Self::at(bench::create(&server, &name).await, TempDir::new().unwrap()));
-        }
+        let address = tokio::task::spawn_blocking(|| postgres::is_there().then(postgres::database)).await.unwrap();
+        all.extend(address.map(|url| Self::at(url, TempDir::new().unwrap())));
         all
     }
 
@@ -510,6 +510,7 @@ async fn a_log_that_shrinks_while_it_is_open_stays_broken() {
         let log = bench.open_on(database.clone()).await.unwrap();
         fill(&log, 10).await;
         let old = log.checkpoint().await.unwrap();
+        assert_eq!(log.count(&Filter::default()).await.unwrap(), 11);
         bench::execute(&database, "UPDATE log_head SET size = 8").await;
         bench::execute(&database, "DELETE FROM log_entries WHERE idx >= 8").await;
         assert!(matches!(log.append(opened(1), &context()).await, Err(LogUnavailable::Suspended(_))));

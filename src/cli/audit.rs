@@ -18,6 +18,8 @@ pub enum AuditCommand {
     Export(ExportArgs),
     /// Show the key that the log is verified with, on the last line; make it when there is none; change it with --rotate
     Key(KeyArgs),
+    /// Make the auditors' listing anew from the entries, when `lectern doctor` says that it does not fit them. Stop the portal first
+    Relist(Installation),
 }
 
 /// Where the installation is, for the commands that need it.

@@ -227,6 +227,20 @@ pub(super) async fn doctor(at: &Installation) -> anyhow::Result<ExitCode> {
             say(&format!("log: {alarm}"))?;
         }
     }
+    match portal.log.check_listing().await {
+        Ok(None) => say("auditors' listing: every entry as it is")?,
+        Ok(Some(index)) => {
+            well = false;
+            say(&format!(
+                "auditors' listing: entry {index} is not listed as it is, so filters may miss it or show it wrongly. The log itself is as said above. \
+                 Stop the portal and make the listing anew: lectern audit relist"
+            ))?;
+        }
+        Err(problem) => {
+            well = false;
+            say(&format!("auditors' listing: {problem}"))?;
+        }
+    }
     portal.log.meet_witnesses().await?;
     if let Some(witnessing) = portal.log.witnessing().await? {
         well &= !witnessing.exceeded;
@@ -381,6 +395,16 @@ pub(super) async fn audit(command: AuditCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         AuditCommand::Key(args) => key(&args).await,
+        AuditCommand::Relist(at) => {
+            let config = existing(&at)?;
+            let _lock = installation::lock(&config)?;
+            let database = installation::database(&config).await?;
+            let log = installation::log(&config, &database, &(Arc::new(SystemClock) as _), &entropy()?).await?;
+            let size = log.list_anew().await?;
+            log.close().await;
+            say(&format!("{size} entries are listed as they are."))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

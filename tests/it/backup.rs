@@ -174,6 +174,16 @@ async fn taken_while_eight_write_and_restored_into_either_database(backend: Back
     // And it serves: the same person, the same grant, source fetched anew. What is read there is not in the first log.
     ok(&program(&["mirror", "sync", "--config", &third]).await);
     ok(&program(&["doctor", "--config", &third]).await);
+    // What auditors filter by was made anew, too, and whoever changes it is found out.
+    let restored = Database::open_on(&url, lectern::database::Server::Unsafe).await.unwrap();
+    let changed = sqlx::query("UPDATE log_listing SET product = 'another' WHERE idx = 2").execute(restored.pool()).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    restored.close().await;
+    let looked = program(&["doctor", "--config", &third]).await;
+    let said = String::from_utf8_lossy(&looked.stdout);
+    assert!(looked.status.code() == Some(1) && said.contains("auditors' listing: entry 2 is not listed as it is"), "{said}");
+    ok(&program(&["audit", "relist", "--config", &third]).await);
+    ok(&program(&["doctor", "--config", &third]).await);
     assert_eq!(portal.what_is_wrong().await, Vec::<String>::new());
     portal.do_not_check();
     let mut reader = portal

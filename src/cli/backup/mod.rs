@@ -27,8 +27,9 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::database::{Cell, DumpError, newest_migration, write_header, write_row};
 
-/// What is not carried over: whoever was signed in signs in again, so that no session that was ended since comes back.
-const LEFT_OUT: [&str; 1] = ["sessions"];
+/// What is not carried over: whoever was signed in signs in again, so that no session that was ended since comes back; and the auditors'
+/// listing is made anew from the entries.
+const LEFT_OUT: [&str; 3] = ["sessions", "log_listing", "log_places"];
 /// What of the data directory is derived, is in the dump, or belongs to a process.
 const DERIVED: [&str; 7] = ["mirrors", "index", "lock", "checkpoint", "lectern.db", "lectern.db-wal", "lectern.db-shm"];
 

@@ -13,10 +13,10 @@ use super::judge::Judge;
 use super::{count, tell};
 use crate::harness::process::{run, said};
 
-/// The longest end that is touched.
-const LONGEST: u64 = 8192;
+/// The longest end that is touched: more than what is derived from entries and written behind the last of them.
+const LONGEST: u64 = 128 << 10;
 /// Entries that stand in the write-ahead file only.
-const ENTRIES: u64 = 20;
+const ENTRIES: u64 = 60;
 
 /// What was done to a file.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,8 @@ enum Edit {
 
 impl Edit {
     fn any(entropy: &Entropy) -> Self {
-        let [kind, a, b] = entropy.bytes::<3>();
-        let length = 1 + u64::from(u16::from_be_bytes([a, b])) % LONGEST;
+        let [kind, a, b, c] = entropy.bytes::<4>();
+        let length = 1 + u64::from(u32::from_be_bytes([0, a, b, c])) % LONGEST;
         match kind % 5 {
             0 => Self::Cut(length),
             1 => Self::Zeros(length),

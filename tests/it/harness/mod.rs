@@ -62,11 +62,6 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-pub(crate) fn is_root() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"))
-}
-
 /// Somebody with an account.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {

@@ -1,0 +1,161 @@
+//! The listing against the entries it is made from, on each database there is.
+
+use std::time::Duration;
+
+use super::super::store::bench;
+use super::super::tests::{Bench, context, fill, opened};
+use super::super::{Context, Filter, Kind, PathText, Shown, store as log_store};
+use super::*;
+use crate::clock::Clock as _;
+
+/// Entries with everything that is listed.
+async fn various(log: &Log) {
+    fill(log, 40).await;
+    let shown =
+        |path: &str| Shown { product: "tools".into(), path: PathText::of(path.as_bytes()), blob: Some("b".into()), ..Shown::default() };
+    let search = opened(3).query("needle").showing([shown("lib/a.c"), shown("nul\0 and \u{e9}"), shown("lib/b.c")]);
+    log.append(search, &context()).await.unwrap();
+    fill(log, 10).await;
+}
+
+async fn in_table(bench: &Bench) -> u64 {
+    store::listed(&mut log_store::reader(&bench.database().await).await.unwrap()).await.unwrap()
+}
+
+fn by_name(name: &str) -> Filter {
+    Filter { person: Some(name.into()), ..Filter::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_exact_the_moment_an_entry_is_durable() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        let database = bench.database().await;
+        for n in 1..60 {
+            if n % 2 == 0 {
+                log.append(opened(n), &context()).await.unwrap();
+            } else {
+                // Within a transaction of somebody else, of which the task that appends hears nothing.
+                let mut tx = database.begin().await.unwrap();
+                log.append_in(&mut tx, opened(n), &context()).await.unwrap();
+                log_store::commit(tx).await.unwrap();
+            }
+            assert_eq!(log.count(&Filter::default()).await.unwrap(), n + 1);
+            let newest = log.list(&Filter { account: Some(format!("acc_{}", n % 5)), ..Filter::default() }, 1).await.unwrap();
+            assert_eq!(newest.entries.first().unwrap().index, n);
+        }
+        assert_eq!(log.check_listing().await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_listed_when_nobody_appends_and_nobody_asks() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        fill(&log, 1200).await;
+        while in_table(&bench).await < 1201 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(log.check_listing().await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_append_without_a_pause_do_not_leave_the_listing_behind() {
+    let bench = Bench::sqlite();
+    let log = bench.open().await;
+    let drafts: Vec<_> = (0..500).map(opened).collect();
+    for _ in 0..30 {
+        log.append_all(drafts.clone(), &context()).await.unwrap();
+    }
+    assert!(log.shared.behind() <= MOST_BEHIND + 1000, "{}", log.shared.behind());
+    assert!(in_table(&bench).await >= 15_000 - MOST_BEHIND - 1000);
+    assert_eq!(log.count(&by_name("ada 3")).await.unwrap(), 3000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_listed_when_a_process_ended_is_listed_by_the_next() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        various(&log).await;
+        log.close().await;
+        drop(log);
+        let database = bench.database().await;
+        bench::execute(&database, "DELETE FROM log_listing WHERE idx >= 20").await;
+        bench::execute(&database, "DELETE FROM log_places").await;
+        // Two at once, as on two nodes.
+        let (one, two) = (bench.open().await, bench.open().await);
+        let everything = Filter::default();
+        let counts = tokio::join!(one.count(&everything), two.count(&everything));
+        assert_eq!((counts.0.unwrap(), counts.1.unwrap()), (52, 52));
+        assert_eq!(two.check_listing().await.unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_was_changed_is_found_and_made_anew() {
+    let changes = [
+        ("UPDATE log_listing SET account = 'acc_9' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET at = at + 1 WHERE idx = 7", 7),
+        ("UPDATE log_listing SET kind = 'signin.failed' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET email = NULL WHERE idx = 7", 7),
+        ("UPDATE log_listing SET name = 'bob' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET agency = NULL WHERE idx = 7", 7),
+        ("UPDATE log_listing SET agency_name = 'x' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET product = 'tools' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET version = NULL WHERE idx = 7", 7),
+        ("UPDATE log_listing SET path = 'src/other' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET blob = NULL WHERE idx = 7", 7),
+        ("UPDATE log_listing SET request = 'req_9' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET outcome = 'denied' WHERE idx = 7", 7),
+        ("DELETE FROM log_listing WHERE idx = 7", 7),
+        ("DELETE FROM log_places WHERE position = 1", 41),
+        ("UPDATE log_places SET path = 'lib/c.c' WHERE position = 0", 41),
+        ("UPDATE log_places SET position = 9 WHERE position = 2", 41),
+        ("UPDATE log_places SET blob = NULL", 41),
+        ("UPDATE log_places SET idx = 42 WHERE position = 2", 41),
+        ("INSERT INTO log_places (idx, position, product, path) VALUES (9, 0, 'kernel', 'x')", 9),
+        ("INSERT INTO log_places (idx, position, product, path) VALUES (52, 0, 'kernel', 'x')", 52),
+    ];
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        various(&log).await;
+        assert_eq!(log.check_listing().await.unwrap(), None);
+        let database = bench.database().await;
+        for (change, found) in changes {
+            assert!(bench::execute(&database, change).await > 0, "{change}");
+            assert_eq!(log.check_listing().await.unwrap(), Some(found), "{change}");
+            assert_eq!(log.list_anew().await.unwrap(), 52);
+            assert_eq!(log.check_listing().await.unwrap(), None, "{change}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_before_it_is_listed_is_erased_from_the_listing_too() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        for round in 0..5 {
+            fill(&log, 60).await;
+            bench.clock.advance(Duration::from_secs(1));
+            // With the entry of the round before, which has an address.
+            assert_eq!(log.erase_personal(bench.clock.now(), &context()).await.unwrap(), 60 + u64::from(round > 0));
+            assert_eq!(log.count(&by_name("ada")).await.unwrap(), 0);
+            assert_eq!(log.check_listing().await.unwrap(), None);
+        }
+        assert_eq!(log.count(&Filter { kind: Some(Kind::FileOpened), ..Filter::default() }).await.unwrap(), 300);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_cannot_be_listed_is_named_and_does_not_stop_the_log() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        fill(&log, 5).await;
+        bench::execute(&bench.database().await, "UPDATE log_entries SET entry = leaf WHERE idx = 4").await;
+        let refused = log.list(&Filter::default(), 10).await.unwrap_err().to_string();
+        assert!(refused.contains("entry 4 "), "{refused}");
+        log.append(opened(6), &Context::internal(crate::ids::RequestId::known("req_2"))).await.unwrap();
+        assert!(log.count(&Filter::default()).await.is_err());
+    }
+}
