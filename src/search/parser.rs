@@ -5,13 +5,14 @@ mod mistakes;
 
 use std::ops::Range;
 
-use checks::{check, fits, on_paths};
+use checks::{Room, check, fits, on_paths};
 use mistakes::{FIELDS, error, example, inside, lonely_and, names};
 
 use super::pattern::Matcher;
 use super::query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type, Versions};
 
-pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
+/// `make`: its expressions are made to see whether they are sound.
+pub(super) fn parse(text: &str, make: bool) -> Result<Query, QueryError> {
     let chars: Vec<char> = text.chars().collect();
     if text.len() > Query::LONGEST {
         return Err(error(
@@ -44,12 +45,13 @@ pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
             "Type a word to look for, \"words in quotes\", an /expression/ or a filter such as path:*.c.",
         ));
     }
+    let mut room = Room::whole(make);
     for (term, places) in &parser.terms {
         fits(term, query.kind, places)?;
         let on_path = (query.kind == Type::Path).then(|| on_paths(Expr::Term(term.clone())));
         match &on_path {
-            Some(Expr::Term(term)) => check(term, query.case, places)?,
-            _ => check(term, query.case, places)?,
+            Some(Expr::Term(term)) => check(term, query.case, places, &mut room)?,
+            _ => check(term, query.case, places, &mut room)?,
         }
     }
     Ok(match query.kind {

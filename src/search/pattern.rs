@@ -46,14 +46,7 @@ impl Matcher {
 
     /// An expression: `^` and `$` at lines, `.` is not a newline.
     pub(super) fn pattern(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
-        let hir = regex_syntax::ParserBuilder::new()
-            .utf8(false)
-            .multi_line(true)
-            .case_insensitive(ignore_case)
-            .nest_limit(DEEPEST)
-            .build()
-            .parse(pattern)
-            .map_err(|e| Problem::syntax(&e))?;
+        let hir = parsed(pattern, ignore_case).map_err(|e| Problem::syntax(&e))?;
         let regex = RegexBuilder::new(pattern)
             .multi_line(true)
             .case_insensitive(ignore_case)
@@ -68,6 +61,12 @@ impl Matcher {
         let inner =
             literal.filter(|_| !matches!(hir.kind(), HirKind::Literal(_))).map(|literal| Arc::new(Finder::new(&literal).into_owned()));
         Ok(Self { regex, ascii: OnceLock::new(), hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
+    }
+
+    /// How much work it is to make an expression ready: characters, and ranges of characters, as often as they are repeated.
+    pub(super) fn weight(pattern: &str, ignore_case: bool) -> usize {
+        // What is no expression is found to be none when it is made.
+        parsed(pattern, ignore_case).map_or(0, |hir| weight(&hir))
     }
 
     /// Plain text is part of a path; a pattern is the path or its end from some component on. A slash in front stands for
@@ -241,6 +240,27 @@ fn nowhere(text: &[u8], start: usize) -> bool {
 
 /// Bytes of a literal that is worth looking for before the expression.
 const SHORTEST_INNER: usize = 2;
+
+fn parsed(pattern: &str, ignore_case: bool) -> Result<Hir, regex_syntax::Error> {
+    let mut parser = regex_syntax::ParserBuilder::new();
+    parser.utf8(false).multi_line(true).case_insensitive(ignore_case).nest_limit(DEEPEST).build().parse(pattern)
+}
+
+fn weight(hir: &Hir) -> usize {
+    let sum = |parts: &[Hir]| parts.iter().map(weight).fold(1, usize::saturating_add);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len().max(1),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len().max(1),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            weight(&repetition.sub).saturating_mul(usize::try_from(times).unwrap_or(usize::MAX))
+        }
+        HirKind::Capture(capture) => weight(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
+    }
+}
 
 /// The longest text that is in every match as it stands here.
 fn required(hir: &Hir) -> Option<Vec<u8>> {

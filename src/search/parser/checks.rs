@@ -1,11 +1,32 @@
 //! Whether the terms of a query can be looked for, once the whole of it is known.
 
 use super::mistakes::error;
-use crate::search::pattern::Matcher;
-use crate::search::query::{Case, Expr, PathTerm, QueryError, SymbolTerm, Term, Trait, Type};
+use crate::search::pattern::{Matcher, Problem};
+use crate::search::query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type};
+
+/// What may be made ready of the expressions of one query.
+pub(super) struct Room {
+    /// What is left for those that follow; see [`Matcher::weight`].
+    left: usize,
+    /// They are made. Otherwise they are known to be sound.
+    make: bool,
+}
+
+impl Room {
+    pub(super) fn whole(make: bool) -> Self {
+        Self { left: Query::EXPRESSION_WEIGHT, make }
+    }
+
+    /// Takes what this expression needs, and makes it once.
+    fn take(&mut self, pattern: &str, ignore_case: bool) -> Result<(), Problem> {
+        let left = self.left.checked_sub(Matcher::weight(pattern, ignore_case));
+        self.left = left.ok_or_else(|| Problem { reason: "it is too large to be searched for".to_owned(), span: None })?;
+        if self.make { Matcher::pattern(pattern, ignore_case).map(|_| ()) } else { Ok(()) }
+    }
+}
 
 /// Makes sure that a term can be looked for, now that it is known whether case is heeded.
-pub(super) fn check(term: &Term, case: Case, places: &[usize]) -> Result<(), QueryError> {
+pub(super) fn check(term: &Term, case: Case, places: &[usize], room: &mut Room) -> Result<(), QueryError> {
     let whole = places.first().copied().unwrap_or(0)..places.last().copied().unwrap_or(0);
     let place = |text: &str, byte: usize| {
         let nth = text.get(..byte).map_or(0, |before| before.chars().count());
@@ -14,7 +35,7 @@ pub(super) fn check(term: &Term, case: Case, places: &[usize]) -> Result<(), Que
     let ignore = case.ignores(term);
     match term {
         Term::Pattern(pattern) | Term::Path(PathTerm::Pattern(pattern)) | Term::Symbol(SymbolTerm::Pattern(pattern)) => {
-            Matcher::pattern(pattern, ignore).map(|_| ()).map_err(|problem| {
+            room.take(pattern, ignore).map_err(|problem| {
                 let span = problem.span.map_or(whole.clone(), |span| {
                     let start = place(pattern, span.start);
                     start..place(pattern, span.end).max(start + 1)
