@@ -76,12 +76,14 @@ impl Matcher {
             Some(rest) => (r"(?:\A|/)", rest),
             None => ("", words),
         };
-        let pattern = if rest.contains(['*', '?', '[', '{']) {
-            format!(r"(?:\A|/){}\z", pattern_of(rest)?)
-        } else {
-            format!("{front}{}", regex_syntax::escape(rest))
-        };
+        let pattern =
+            if is_pattern(rest) { format!(r"(?:\A|/){}\z", pattern_of(rest)?) } else { format!("{front}{}", regex_syntax::escape(rest)) };
         Self::pattern(&pattern, ignore_case).map_err(|_| TOO_LARGE.to_owned())
+    }
+
+    /// Whether [`Matcher::name`] and [`Matcher::path`] can be made of these words, but for their size.
+    pub(super) fn is_sound(words: &str) -> Result<(), String> {
+        pattern_of(words).map(|_| ())
     }
 
     /// Whether it matches in a path, or in a name.
@@ -335,6 +337,11 @@ const TOO_LARGE: &str = "This pattern is too large";
 
 fn build(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
     RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(Query::EXPRESSION_SIZE).build().map_err(|_| TOO_LARGE.to_owned())
+}
+
+/// Whether words for a path are more than a part of it.
+pub(super) fn is_pattern(words: &str) -> bool {
+    words.contains(['*', '?', '[', '{'])
 }
 
 /// Any character but a slash; a byte that is no character counts as one.

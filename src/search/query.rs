@@ -226,8 +226,8 @@ impl Query {
         parser::parse(text, true)
     }
 
-    /// The same of a query that was put together from one that was read: its expressions, which take the most work, are not made
-    /// ready again.
+    /// The same of a query that was put together from one that was read. What it looks for is not made ready, which is most of the
+    /// work: a page has a hundred links to such queries.
     ///
     /// # Errors
     /// As [`Query::parse`].

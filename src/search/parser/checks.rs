@@ -1,14 +1,14 @@
 //! Whether the terms of a query can be looked for, once the whole of it is known.
 
 use super::mistakes::error;
-use crate::search::pattern::{Matcher, Problem};
+use crate::search::pattern::{Matcher, Problem, is_pattern};
 use crate::search::query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type};
 
 /// What may be made ready of the expressions of one query.
 pub(super) struct Room {
     /// What is left for those that follow; see [`Matcher::weight`].
     left: usize,
-    /// They are made. Otherwise they are known to be sound.
+    /// They are made, and all else that is looked for. Otherwise it is known to be sound.
     make: bool,
 }
 
@@ -47,15 +47,29 @@ pub(super) fn check(term: &Term, case: Case, places: &[usize], room: &mut Room) 
                 )
             })
         }
+        // What is looked for as it stands is always sound, and making it ready is most of the work.
+        Term::Text(_) | Term::Symbol(SymbolTerm::Words(_)) if !room.make => Ok(()),
         Term::Text(text) | Term::Symbol(SymbolTerm::Words(text)) => Matcher::text(text, ignore)
             .map(|_| ())
             .map_err(|problem| error(whole, problem.reason, "Shorten it, or have its case heeded with case:yes.")),
         Term::Path(PathTerm::Words(words)) => {
-            Matcher::path(words, ignore).map(|_| ()).map_err(|reason| error(whole, reason, "As in path:*.c or path:src/net."))
+            let made = if room.make {
+                Matcher::path(words, ignore).map(|_| ())
+            } else if is_pattern(words) {
+                Matcher::is_sound(words)
+            } else {
+                Ok(())
+            };
+            made.map_err(|reason| error(whole, reason, "As in path:*.c or path:src/net."))
         }
-        Term::Product(name) => Matcher::name(name).map(|_| ()).map_err(|reason| error(whole, reason, "As in product:git or product:lib*.")),
+        Term::Product(name) => name_fits(name, room.make).map_err(|reason| error(whole, reason, "As in product:git or product:lib*.")),
         Term::Language(_) | Term::Is(_) | Term::Author(_) => Ok(()),
     }
+}
+
+/// Makes sure that names can be compared with this pattern.
+pub(super) fn name_fits(name: &str, make: bool) -> Result<(), String> {
+    if make { Matcher::name(name).map(|_| ()) } else { Matcher::is_sound(name) }
 }
 
 /// Makes sure that a term can be asked for in this type of search.
