@@ -46,7 +46,7 @@ impl Matcher {
 
     /// An expression: `^` and `$` at lines, `.` is not a newline.
     pub(super) fn pattern(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
-        let hir = parsed(pattern, ignore_case).map_err(|e| Problem::syntax(&e))?;
+        let hir = parsed(pattern, ignore_case)?;
         let regex = RegexBuilder::new(pattern)
             .multi_line(true)
             .case_insensitive(ignore_case)
@@ -243,9 +243,10 @@ fn nowhere(text: &[u8], start: usize) -> bool {
 /// Bytes of a literal that is worth looking for before the expression.
 const SHORTEST_INNER: usize = 2;
 
-fn parsed(pattern: &str, ignore_case: bool) -> Result<Hir, regex_syntax::Error> {
+fn parsed(pattern: &str, ignore_case: bool) -> Result<Hir, Problem> {
     let mut parser = regex_syntax::ParserBuilder::new();
-    parser.utf8(false).multi_line(true).case_insensitive(ignore_case).nest_limit(DEEPEST).build().parse(pattern)
+    parser.utf8(false).multi_line(true).case_insensitive(ignore_case).nest_limit(DEEPEST);
+    parser.build().parse(pattern).map_err(|e| Problem::syntax(&e))
 }
 
 fn weight(hir: &Hir) -> usize {
