@@ -187,7 +187,7 @@ pub(crate) fn without_history(of: &Path, tags: &[String], dir: &Path) -> anyhow:
     }
     // Their objects alone, in a pack of its own.
     let names = dir.join("releases/tags");
-    fs::write(&names, tags.iter().map(|tag| format!("refs/tags/{tag}\n")).collect::<String>())?;
+    fs::write(&names, format!("refs/tags/{}\n", tags.join("\nrefs/tags/")))?;
     let mut pack = Command::new("git");
     pack.arg("--git-dir").arg(&new).args(["pack-objects", "-q", "--revs"]).arg(new.join("objects/pack/pack"));
     let packed = pack.stdin(fs::File::open(&names)?).stdout(Stdio::null()).status().context("git could not be started")?;
