@@ -138,9 +138,9 @@ impl Matcher {
         ascii.filter(|_| text.is_ascii()).unwrap_or(&self.regex)
     }
 
-    /// The longest text that is in every match, if it is text.
-    pub(super) fn required_text(&self) -> Option<String> {
-        String::from_utf8(required(&self.hir)?).ok()
+    /// The longest text that is in every match of an expression, if it is text; as it is written, also where case is ignored.
+    pub(super) fn required_text(pattern: &str) -> Option<String> {
+        String::from_utf8(required(&parsed(pattern, false).ok()?)?).ok()
     }
 
     /// Whether it is found anywhere.

@@ -128,7 +128,7 @@ impl Plan {
             }
             Term::Pattern(pattern) => {
                 let matcher = Matcher::pattern(pattern, ignores).ok()?;
-                if let Some(text) = matcher.required_text().filter(|_| positive) {
+                if let Some(text) = Matcher::required_text(pattern).filter(|_| positive) {
                     self.words.push((text, ignores));
                 }
                 self.holds(matcher, positive, false)

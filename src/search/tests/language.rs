@@ -91,10 +91,6 @@ fn errors_point_at_what_is_wrong() {
         ("/a\\/[b-a]/", "b-a", "invalid character class range"),
         ("/(?=x)/", "(?=", "look-around"),
         ("/(a{1000}){1000}/", "(a{1000}){1000}", "too large"),
-        // Each by itself could be, and all of them together take too much work.
-        ("/a{30000}/ OR /b{30000}/", "b{30000}", "too large"),
-        ("type:path /a{30000}/ -/b{30000}/", "b{30000}", "too large"),
-        ("sym:/\\w{40}/ path:/\\w{40}/", "\\w{40}", "too large"),
         ("path:/[/ x", "[", "unclosed character class"),
         ("path:[a", "[a", "never closed"),
         ("lang:", "lang:", "needs a value"),
@@ -124,7 +120,7 @@ fn errors_point_at_what_is_wrong() {
 
 #[test]
 fn what_was_put_together_is_read_without_making_its_expressions() {
-    for written in ["/a{30000}/ lang:c", "(x OR y) -path:/z/ version:all", "type:path a*", "sym:/q/"] {
+    for written in ["/a{300}/ lang:c", "(x OR y) -path:/z/ version:all", "type:path a*", "sym:/q/"] {
         assert_eq!(Query::parse_edited(written), Query::parse(written), "{written}");
     }
     for written in ["(a", "type:path a[", "a lang:c OR", "/a{60000}/", "product:[x"] {
