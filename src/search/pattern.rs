@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, ClassSetItem};
-use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::query::Query;
 
@@ -20,8 +20,6 @@ const DEEPEST: u32 = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
     regex: Regex,
-    /// The same for texts that are ASCII throughout, made when one is first met; none where it would be no other.
-    ascii: OnceLock<Option<Regex>>,
     /// What the planner reads.
     pub(super) hir: Hir,
     /// It ignores the case of some letters.
@@ -60,7 +58,7 @@ impl Matcher {
         let literal = required(&hir).filter(|literal| within_lines && literal.len() >= SHORTEST_INNER);
         let inner =
             literal.filter(|_| !matches!(hir.kind(), HirKind::Literal(_))).map(|literal| Arc::new(Finder::new(&literal).into_owned()));
-        Ok(Self { regex, ascii: OnceLock::new(), hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
+        Ok(Self { regex, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
     }
 
     /// How much work it is to make an expression ready: characters, and ranges of characters, as often as they are repeated.
@@ -129,15 +127,6 @@ impl Matcher {
             .is_ok_and(|ast| ast::visit(&ast, Capitals(false)).unwrap_or(false))
     }
 
-    /// The expression for this text. Most texts are ASCII, for which the automaton is smaller, and reads faster.
-    fn on(&self, text: &[u8]) -> &Regex {
-        if text.len() < WORTH_ASCII {
-            return &self.regex;
-        }
-        let ascii = self.ascii.get_or_init(|| in_ascii(&self.hir)).as_ref();
-        ascii.filter(|_| text.is_ascii()).unwrap_or(&self.regex)
-    }
-
     /// The longest text that is in every match of an expression, if it is text; as it is written, also where case is ignored.
     pub(super) fn required_text(pattern: &str) -> Option<String> {
         String::from_utf8(required(&parsed(pattern, false).ok()?)?).ok()
@@ -153,14 +142,13 @@ impl Matcher {
             });
             return found;
         }
-        self.on(text).find(text).is_some_and(|m| !nowhere(text, m.start()))
+        self.regex.find(text).is_some_and(|m| !nowhere(text, m.start()))
     }
 
     /// Calls `line` with each line in which it is found, and the first match there, for as long as that says so. Only for what
     /// matches within lines.
     fn each_line(&self, text: &[u8], line: &mut dyn FnMut(usize, &Range<usize>) -> bool) {
         let mut at = 0;
-        let regex = if self.inner.is_some() { &self.regex } else { self.on(text) };
         while at < text.len() {
             let start = match &self.inner {
                 // The line may match that has what every match has; no other.
@@ -168,14 +156,14 @@ impl Matcher {
                     Some(found) => line_start(text, at + found),
                     None => return,
                 },
-                None => match regex.find_at(text, at) {
+                None => match self.regex.find_at(text, at) {
                     Some(found) if !nowhere(text, found.start()) => line_start(text, found.start()),
                     _ => return,
                 },
             };
             let end = (line_end(text, start) + 1).min(text.len());
             let within = text.get(start..end).unwrap_or_default();
-            let found = regex.find(within).filter(|found| !nowhere(within, found.start()));
+            let found = self.regex.find(within).filter(|found| !nowhere(within, found.start()));
             if found.is_some_and(|found| !line(start, &(start + found.start()..start + found.end()))) {
                 return;
             }
@@ -208,7 +196,7 @@ impl Matcher {
 
     /// Every match, leftmost first, none overlapping another.
     pub(super) fn matches<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = Range<usize>> + use<'_, 't> {
-        self.on(text).find_iter(text).map(|m| m.range()).filter(|m| !nowhere(text, m.start))
+        self.regex.find_iter(text).map(|m| m.range()).filter(|m| !nowhere(text, m.start))
     }
 }
 
@@ -273,48 +261,6 @@ fn required(hir: &Hir) -> Option<Vec<u8>> {
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
         HirKind::Concat(parts) => parts.iter().filter_map(required).max_by_key(Vec::len),
         _ => None,
-    }
-}
-
-/// Bytes of a text from which on it is asked whether it is ASCII.
-const WORTH_ASCII: usize = 256;
-
-/// An expression that finds in ASCII what this one does; none where this one knows nothing else.
-fn in_ascii(hir: &Hir) -> Option<Regex> {
-    let pattern = narrowed(hir).to_string();
-    if pattern == hir.to_string() {
-        return None;
-    }
-    RegexBuilder::new(&pattern).size_limit(Query::EXPRESSION_SIZE).dfa_size_limit(Query::EXPRESSION_SIZE).build().ok()
-}
-
-fn narrowed(hir: &Hir) -> Hir {
-    match hir.kind() {
-        HirKind::Empty => Hir::empty(),
-        HirKind::Literal(literal) => Hir::literal(literal.0.clone()),
-        HirKind::Class(Class::Unicode(class)) => {
-            let mut class = class.clone();
-            class.intersect(&ClassUnicode::new([ClassUnicodeRange::new('\0', '\x7F')]));
-            Hir::class(Class::Unicode(class))
-        }
-        HirKind::Class(class) => Hir::class(class.clone()),
-        HirKind::Look(look) => Hir::look(match look {
-            Look::WordUnicode => Look::WordAscii,
-            Look::WordUnicodeNegate => Look::WordAsciiNegate,
-            Look::WordStartUnicode => Look::WordStartAscii,
-            Look::WordEndUnicode => Look::WordEndAscii,
-            Look::WordStartHalfUnicode => Look::WordStartHalfAscii,
-            Look::WordEndHalfUnicode => Look::WordEndHalfAscii,
-            other => *other,
-        }),
-        HirKind::Repetition(repetition) => {
-            let sub = Box::new(narrowed(&repetition.sub));
-            Hir::repetition(Repetition { sub, ..repetition.clone() })
-        }
-        // What a group took is not asked for.
-        HirKind::Capture(capture) => narrowed(&capture.sub),
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(narrowed).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(narrowed).collect()),
     }
 }
 
@@ -453,30 +399,6 @@ mod tests {
         assert_eq!(lines("x*", "a\n"), [0]);
         assert_eq!(lines("x*", ""), [0_usize; 0]);
         assert_eq!(lines(r"\s*", "a\n\n"), [0, 2]);
-    }
-
-    #[test]
-    fn what_is_found_in_ascii_is_what_is_found_elsewhere() {
-        let text = "Kelvin 42 words in a row, s\tS; _x1\n\n  caf naive() {42}\nend of it\r\n".repeat(9);
-        for (pattern, ignore_case) in [
-            (r"\w{4}\s+\w+", false),
-            (r"\bk\w", true),
-            (r"[^a-z]\d\b", false),
-            (r"\pL+\W", false),
-            (r"(?s).+", false),
-            (r"(?:s|\u{3A3})\B", true),
-            (r"\p{Greek}|end$", false),
-            (r"\p{Greek}+", false),
-            (r"(a|(b))*?c?\b{start}", false),
-            (r"(?-u:[^x])\z", false),
-        ] {
-            let matcher = Matcher::pattern(pattern, ignore_case).ok().unwrap();
-            let plain: Vec<_> = matcher.regex.find_iter(text.as_bytes()).map(|found| found.range()).collect();
-            let narrow = in_ascii(&matcher.hir).unwrap_or_else(|| matcher.regex.clone());
-            assert_eq!(narrow.find_iter(text.as_bytes()).map(|found| found.range()).collect::<Vec<_>>(), plain, "{pattern}");
-        }
-        assert!(in_ascii(&Matcher::text("strcpy", false).ok().unwrap().hir).is_none());
-        assert!(in_ascii(&Matcher::text("risk", true).ok().unwrap().hir).is_some());
     }
 
     #[test]
