@@ -161,6 +161,50 @@ pub(crate) fn releases(repository: &Path) -> anyhow::Result<Vec<String>> {
     Ok(found.into_iter().map(|(_, name)| name).collect())
 }
 
+/// A repository with the trees of these tags of another, newest first: each a commit of its own, upon the one before.
+pub(crate) fn without_history(of: &Path, tags: &[String], dir: &Path) -> anyhow::Result<PathBuf> {
+    let repository = dir.join("releases/repository.git");
+    if repository.is_dir() {
+        return Ok(repository);
+    }
+    let new = dir.join("releases/repository.new");
+    empty(&new)?;
+    call(Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(&new))?;
+    let objects = git2::Repository::open(of).with_context(|| of.display().to_string())?.path().join("objects");
+    fs::create_dir_all(new.join("objects/info"))?;
+    fs::write(new.join("objects/info/alternates"), format!("{}\n", fs::canonicalize(objects)?.display()))?;
+    let made = git2::Repository::open(&new)?;
+    let from = git2::Repository::open(of)?;
+    let mut before: Option<git2::Oid> = None;
+    // Times that rise, so that the order of versions does not hang on their names alone.
+    for (number, tag) in (0..).zip(tags.iter().rev()) {
+        let tree = from.revparse_single(&format!("refs/tags/{tag}^{{tree}}"))?.id();
+        let who = git2::Signature::new("Bench", "bench@vendor.example", &git2::Time::new(1_600_000_000 + number * 86_400, 0))?;
+        let parent = before.map(|id| made.find_commit(id)).transpose()?;
+        let commit = made.commit(None, &who, &who, tag, &made.find_tree(tree)?, &parent.iter().collect::<Vec<_>>())?;
+        made.reference(&format!("refs/tags/{tag}"), commit, false, "made")?;
+        before = Some(commit);
+    }
+    // Their objects alone, in a pack of its own.
+    let names = dir.join("releases/tags");
+    fs::write(&names, format!("refs/tags/{}\n", tags.join("\nrefs/tags/")))?;
+    let mut pack = Command::new("git");
+    pack.arg("--git-dir").arg(&new).args(["pack-objects", "-q", "--revs"]).arg(new.join("objects/pack/pack"));
+    let packed = pack.stdin(fs::File::open(&names)?).stdout(Stdio::null()).status().context("git could not be started")?;
+    if !packed.success() {
+        bail!("git failed: {packed}");
+    }
+    for loose in fs::read_dir(new.join("objects"))? {
+        let loose = loose?;
+        if loose.file_name().len() == 2 {
+            fs::remove_dir_all(loose.path())?;
+        }
+    }
+    fs::remove_file(new.join("objects/info/alternates"))?;
+    fs::rename(new, &repository)?;
+    Ok(repository)
+}
+
 fn empty(directory: &Path) -> anyhow::Result<()> {
     if directory.exists() {
         fs::remove_dir_all(directory)?;

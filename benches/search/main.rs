@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use corpora::Corpus;
 use measures::{Crowd, Indexed, Task, Timed, ask};
 use others::{Answer, Other};
@@ -34,9 +34,9 @@ struct Options {
     /// A mirror or clone of git with its tags: measures searching over 52 releases
     #[arg(long, value_name = "PATH")]
     git: Option<PathBuf>,
-    /// Only the fifth part of Linux
-    #[arg(long)]
-    quick: bool,
+    /// Only these parts; may be given several times [default: all]
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// Where everything is put; corpora that are there already are taken [default: a directory that is removed]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -54,6 +54,22 @@ struct Options {
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// A fifth of Linux
+    Subset,
+    /// Linux whole
+    Linux,
+    /// Releases of git
+    Releases,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,19 +91,25 @@ fn main() -> anyhow::Result<()> {
     let rg_version = rg.as_ref().map_or("not here".to_owned(), |rg| rg.version.clone());
     say(&format!("{} cores; ripgrep {rg_version}; milliseconds at the median of {} warm runs\n", cores(), options.runs))?;
     let mut differ = 0;
-    match corpora::linux(options.linux.as_deref(), &dir)? {
-        None => say("Linux is not here: `apt-get install linux-source-6.1` brings it, or name it with --linux.")?,
-        Some(tree) => {
-            let subset = Corpus::new("subset", corpora::fifth(&tree, &dir)?, &dir)?;
-            differ += on_linux(&subset, rg.as_ref(), &options, &dir)?;
-            if !options.quick {
-                differ += on_linux(&Corpus::new("linux", tree, &dir)?, rg.as_ref(), &options, &dir)?;
+    if options.wants(Part::Subset) || options.wants(Part::Linux) {
+        match corpora::linux(options.linux.as_deref(), &dir)? {
+            None => say("Linux is not here: `apt-get install linux-source-6.1` brings it, or name it with --linux.")?,
+            Some(tree) => {
+                if options.wants(Part::Subset) {
+                    let subset = Corpus::new("subset", corpora::fifth(&tree, &dir)?, &dir)?;
+                    differ += on_linux(&subset, rg.as_ref(), &options, &dir)?;
+                }
+                if options.wants(Part::Linux) {
+                    differ += on_linux(&Corpus::new("linux", tree, &dir)?, rg.as_ref(), &options, &dir)?;
+                }
             }
         }
     }
-    match &options.git {
-        Some(repository) if !options.quick => on_releases(repository, &options, &dir)?,
-        _ => say("\nReleases of git were not measured: name a mirror of it with --git.")?,
+    if options.wants(Part::Releases) {
+        match &options.git {
+            Some(repository) => on_releases(repository, &options, &dir)?,
+            None => say("\nReleases of git were not measured: name a mirror of it with --git.")?,
+        }
     }
     if differ > 0 {
         bail!("Lectern and ripgrep count other lines for {differ} expressions");
@@ -137,13 +159,16 @@ fn on_linux(corpus: &Corpus, rg: Option<&Other>, options: &Options, dir: &Path) 
     say(&format!(
         "\n| query | lines | Lectern | ripgrep | csearch | of ripgrep | of csearch | {columns} |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|"
     ))?;
-    let mut unequal = Vec::new();
+    let (mut unequal, mut uncounted) = (Vec::new(), Vec::new());
     for (pattern, timed) in PATTERNS.iter().zip(&timed) {
         let beside = |other: Option<&Other>| other.map(|other| other.ask(pattern, &corpus.tree, options.runs)).transpose();
         let (by_rg, by_csearch) = (beside(rg)?, beside(csearch.as_ref())?);
         say(&row(pattern, timed, by_rg.as_ref(), by_csearch.as_ref(), quoted))?;
         let by_path = rg.map(|rg| rg.count(pattern, &corpus.tree)).transpose()?;
-        if let Some(by_path) = by_path.filter(|by_path| by_path.values().sum::<u64>() != timed.lines || !timed.complete) {
+        if by_path.as_ref().is_some_and(Option::is_none) {
+            uncounted.push(pattern.name());
+        }
+        if let Some(by_path) = by_path.flatten().filter(|by_path| by_path.values().sum::<u64>() != timed.lines || !timed.complete) {
             unequal.push((*pattern, by_path));
         }
     }
@@ -155,7 +180,7 @@ fn on_linux(corpus: &Corpus, rg: Option<&Other>, options: &Options, dir: &Path) 
         say(&format!("| {} | {page:.1} | {json:.1} | {html:.1} | {:.1} |", pattern.name(), html - page))?;
     }
     tell_crowd(&ask(&data, Task::Crowd { seconds: options.seconds })?)?;
-    explain(corpus, &data, &unequal)
+    explain(corpus, &data, &unequal, &uncounted)
 }
 
 fn tell_index(corpus: &Corpus, mirrored: f64, indexed: &Indexed, csearch: Option<&Other>) -> anyhow::Result<()> {
@@ -164,12 +189,19 @@ fn tell_index(corpus: &Corpus, mirrored: f64, indexed: &Indexed, csearch: Option
         "| index | seconds | peak MiB | of it own | beside its contents, of the corpus | contents, of the corpus |\n|---|--:|--:|--:|--:|--:|",
     )?;
     say(&format!(
-        "| Lectern (mirrored in {mirrored:.1} s before) | {:.1} | {:.0} | {:.0} | {:.3} | {:.3} |",
-        indexed.seconds,
-        indexed.peak,
-        indexed.peak_own,
+        "| Lectern: files (mirrored in {mirrored:.1} s before) | {:.1} | {:.0} | {:.0} | {:.3} | {:.3} |",
+        indexed.files.seconds,
+        indexed.files.peak,
+        indexed.files.peak_own,
         of(indexed.beside),
         of(indexed.contents)
+    ))?;
+    say(&format!(
+        "| and then symbols and history, in all | {:.1} | {:.0} | {:.0} | {:.3} | |",
+        indexed.whole.seconds,
+        indexed.whole.peak,
+        indexed.whole.peak_own,
+        of(indexed.beside + indexed.others)
     ))?;
     if let Some(index) = csearch.and_then(|csearch| csearch.index.as_ref()) {
         say(&format!("| csearch | {:.1} | | | {:.3} | |", index.seconds, of(index.bytes)))?;
@@ -208,10 +240,13 @@ fn row(pattern: &Pattern, timed: &Timed, rg: Option<&Answer>, csearch: Option<&A
 }
 
 /// Looks for the files that are counted otherwise. Those that are no plain UTF-8 text are named; any other is a failure.
-fn explain(corpus: &Corpus, data: &Path, unequal: &[(Pattern, BTreeMap<Vec<u8>, u64>)]) -> anyhow::Result<usize> {
+fn explain(corpus: &Corpus, data: &Path, unequal: &[(Pattern, BTreeMap<Vec<u8>, u64>)], uncounted: &[String]) -> anyhow::Result<usize> {
     say("\n† is not in ripgrep's benchsuite. Lines are those that a match touches, also over lines; other counts are in parentheses.")?;
+    for name in uncounted {
+        say(&format!("Not compared: {name}, which ripgrep had not counted over lines within a minute."))?;
+    }
     if unequal.is_empty() {
-        say("Lectern and ripgrep count the same lines for every expression.")?;
+        say("Lectern and ripgrep count the same lines for every expression compared.")?;
         return Ok(0);
     }
     let queries = unequal.iter().map(|(pattern, _)| pattern.query()).collect();
@@ -260,22 +295,32 @@ fn tell_crowd([alone, beside]: &[Crowd; 2]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One release and all of them, of a repository with their trees and without the history between them, so that what is measured
+/// is what versions add.
 fn on_releases(repository: &Path, options: &Options, dir: &Path) -> anyhow::Result<()> {
     let tags = corpora::releases(repository)?;
     let newest = tags.first().cloned().unwrap_or_default();
     say(&format!("\n## git: {} releases, {} to {newest}\n", tags.len(), tags.last().cloned().unwrap_or_default()))?;
+    let repository = corpora::without_history(repository, &tags, dir)?;
     say(
-        "| releases | mirrored, s | indexed, s | peak MiB | of it own | files | distinct | contents, MB | beside, MB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| releases | mirrored, s | indexed, s | peak MiB | of it own | files | distinct | contents, MB | beside, MB | with symbols and changes, s | peak MiB |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     )?;
     let mut all = PathBuf::new();
     for (name, tags) in [("git-newest", tags.get(..1).unwrap_or_default()), ("git-all", tags.as_slice())] {
-        let (data, mirrored) = portal(name, &fs::canonicalize(repository)?, tags, dir)?;
-        let Indexed { seconds, peak, peak_own, documents, files, contents, beside } = ask(&data, Task::Index)?;
+        let (data, mirrored) = portal(name, &repository, tags, dir)?;
+        let indexed: Indexed = ask(&data, Task::Index)?;
         say(&format!(
-            "| {} | {mirrored:.1} | {seconds:.1} | {peak:.0} | {peak_own:.0} | {files} | {documents} | {:.1} | {:.1} |",
+            "| {} | {mirrored:.1} | {:.1} | {:.0} | {:.0} | {} | {} | {:.1} | {:.1} | {:.1} | {:.0} |",
             tags.len(),
-            float(contents) / 1e6,
-            float(beside) / 1e6
+            indexed.files.seconds,
+            indexed.files.peak,
+            indexed.files.peak_own,
+            indexed.in_versions,
+            indexed.documents,
+            float(indexed.contents) / 1e6,
+            float(indexed.beside) / 1e6,
+            indexed.whole.seconds,
+            indexed.whole.peak
         ))?;
         all = data;
     }

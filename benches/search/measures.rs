@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use lectern::catalog::Product;
+use lectern::jobs::{Step, Watch};
 use lectern::search::{Budget, PageRequest, Query, Results, Sealed};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -56,16 +57,25 @@ pub(crate) enum Task {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Indexed {
+    /// Of the files of all versions, which are searched from then on; and with the symbols and the history that follow.
+    pub(crate) files: Cost,
+    pub(crate) whole: Cost,
+    pub(crate) documents: u64,
+    /// Files of all versions.
+    pub(crate) in_versions: u64,
+    /// Bytes on disk: the contents of files, what is beside them, and the indexes of symbols and history.
+    pub(crate) contents: u64,
+    pub(crate) beside: u64,
+    pub(crate) others: u64,
+}
+
+/// What work took.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Cost {
     pub(crate) seconds: f64,
     /// MiB resident at most, and of that what is not a file's; the second is looked at every 20 ms.
     pub(crate) peak: f64,
     pub(crate) peak_own: f64,
-    pub(crate) documents: u64,
-    /// Files of all versions.
-    pub(crate) files: u64,
-    /// Bytes on disk: the contents, and all that is beside them.
-    pub(crate) contents: u64,
-    pub(crate) beside: u64,
 }
 
 /// Milliseconds at the median.
@@ -143,25 +153,42 @@ async fn index(data: &Path) -> anyhow::Result<Indexed> {
         }
     });
     let began = Instant::now();
-    let built = site.portal.jobs.rebuild(&product, &(Arc::new(|_| {}) as _)).await?;
-    let seconds = began.elapsed().as_secs_f64();
+    let cost = {
+        let own = Arc::clone(&own);
+        move || {
+            let mib = |kilobytes: u64| float(kilobytes) / 1024.0;
+            let peak_own = mib(own.load(Ordering::Relaxed));
+            Cost { seconds: began.elapsed().as_secs_f64(), peak: mib(status("VmHWM:")), peak_own }
+        }
+    };
+    let files = Arc::new(OnceLock::new());
+    let watch: Watch = Arc::new({
+        let (files, cost) = (Arc::clone(&files), cost.clone());
+        move |step| {
+            if matches!(step, Step::Symbols(_) | Step::History(_)) {
+                files.get_or_init(&cost);
+            }
+        }
+    });
+    let built = site.portal.jobs.rebuild(&product, &watch).await?;
+    let whole = cost();
     done.store(true, Ordering::Relaxed);
     let _ = watcher.join();
     let served = site.portal.indexes.get(NAME).context("no index is served")?;
-    let files = served.versions().map(|(_, files)| files).sum();
-    let (mut contents, mut beside) = (0, 0);
-    weigh(&site.portal.indexes.directory_of(NAME), &mut contents, &mut beside)?;
+    let in_versions = served.versions().map(|(_, files)| files).sum();
+    let directory = site.portal.indexes.directory_of(NAME);
+    let (mut contents, mut beside, mut others) = (0, 0, 0);
+    weigh(&directory, &mut contents, &mut beside)?;
+    for other in ["symbols", "history"] {
+        let (mut one, mut two) = (0, 0);
+        weigh(&directory.join(other), &mut one, &mut two)?;
+        others += one + two;
+        contents -= one;
+        beside -= two;
+    }
     site.close().await;
-    let mib = |kilobytes: u64| float(kilobytes) / 1024.0;
-    Ok(Indexed {
-        seconds,
-        peak: mib(status("VmHWM:")),
-        peak_own: mib(own.load(Ordering::Relaxed)),
-        documents: built.documents,
-        files,
-        contents,
-        beside,
-    })
+    let files = files.get().copied().unwrap_or(whole);
+    Ok(Indexed { files, whole, documents: built.documents, in_versions, contents, beside, others })
 }
 
 /// A line of `/proc/self/status` that is in kilobytes.

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
 use crate::median;
 use crate::patterns::Pattern;
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Other {
     pub(crate) name: &'static str,
@@ -61,7 +64,7 @@ impl Other {
         // One run more, to warm what it reads.
         for run in 0..=runs {
             let asked = Instant::now();
-            said = self.run(pattern, tree, false)?;
+            said = self.run(pattern, tree, false)?.with_context(|| format!("{} takes longer than a minute", self.name))?;
             if run > 0 {
                 took.push(asked.elapsed().as_secs_f64() * 1e3);
             }
@@ -72,17 +75,20 @@ impl Other {
         Ok(Answer { took: median(&mut took), lines: lines(&said).count() as u64 })
     }
 
-    /// How many lines of each file a match touches. For ripgrep alone.
-    pub(crate) fn count(&self, pattern: &Pattern, tree: &Path) -> anyhow::Result<BTreeMap<Vec<u8>, u64>> {
+    /// How many lines of each file a match touches; none when that takes longer than a minute, as `--multiline` on a large file may.
+    /// For ripgrep alone.
+    pub(crate) fn count(&self, pattern: &Pattern, tree: &Path) -> anyhow::Result<Option<BTreeMap<Vec<u8>, u64>>> {
         let mut by_path: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-        for line in lines(&self.run(pattern, tree, pattern.over_lines)?) {
+        let Some(said) = self.run(pattern, tree, pattern.over_lines)? else { return Ok(None) };
+        for line in lines(&said) {
             let path = line.split(|&byte| byte == 0).next().unwrap_or_default();
             *by_path.entry(path.strip_prefix(b"./").unwrap_or(path).to_vec()).or_default() += 1;
         }
-        Ok(by_path)
+        Ok(Some(by_path))
     }
 
-    fn run(&self, pattern: &Pattern, tree: &Path, over_lines: bool) -> anyhow::Result<Vec<u8>> {
+    /// What it says; none when it was not done in time.
+    fn run(&self, pattern: &Pattern, tree: &Path, over_lines: bool) -> anyhow::Result<Option<Vec<u8>>> {
         let mut command = Command::new(&self.program);
         if let Some(index) = &self.index {
             command.env("CSEARCHINDEX", &index.path).arg("-n");
@@ -106,11 +112,22 @@ impl Other {
             command.args(["-e", pattern.expression, "./"]);
         }
         let mut child = command.current_dir(tree).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut said = Vec::new();
-        child.stdout.take().context("no output")?.read_to_end(&mut said)?;
-        match child.wait()?.code() {
+        let mut output = child.stdout.take().context("no output")?;
+        let (to, from) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let mut said = Vec::new();
+            let _ = to.send(output.read_to_end(&mut said).map(|_| said));
+        });
+        let said = from.recv_timeout(PATIENCE);
+        if said.is_err() {
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        let _ = reader.join();
+        let Ok(said) = said else { return Ok(None) };
+        match status.code() {
             // 1: nothing was found.
-            Some(0 | 1) => Ok(said),
+            Some(0 | 1) => Ok(Some(said?)),
             other => bail!("{} ended with {other:?} on {}", self.name, pattern.expression),
         }
     }

@@ -5,13 +5,13 @@ mod mistakes;
 
 use std::ops::Range;
 
-use checks::{check, fits, on_paths};
+use checks::{Room, check, fits, name_fits, on_paths};
 use mistakes::{FIELDS, error, example, inside, lonely_and, names};
 
-use super::pattern::Matcher;
 use super::query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type, Versions};
 
-pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
+/// `make`: what is looked for is made ready, to see whether it can be.
+pub(super) fn parse(text: &str, make: bool) -> Result<Query, QueryError> {
     let chars: Vec<char> = text.chars().collect();
     if text.len() > Query::LONGEST {
         return Err(error(
@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
             format!("Shorten it: {} bytes is the most that is taken.", Query::LONGEST),
         ));
     }
-    let mut parser = Parser { chars: &chars, at: 0, depth: 0, alternatives: 0, terms: Vec::new(), whole: Whole::default() };
+    let mut parser = Parser { chars: &chars, make, at: 0, depth: 0, alternatives: 0, terms: Vec::new(), whole: Whole::default() };
     let filter = parser.either()?;
     parser.skip_space();
     if parser.at < chars.len() {
@@ -44,12 +44,13 @@ pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
             "Type a word to look for, \"words in quotes\", an /expression/ or a filter such as path:*.c.",
         ));
     }
+    let mut room = Room::whole(make);
     for (term, places) in &parser.terms {
         fits(term, query.kind, places)?;
         let on_path = (query.kind == Type::Path).then(|| on_paths(Expr::Term(term.clone())));
         match &on_path {
-            Some(Expr::Term(term)) => check(term, query.case, places)?,
-            _ => check(term, query.case, places)?,
+            Some(Expr::Term(term)) => check(term, query.case, places, &mut room)?,
+            _ => check(term, query.case, places, &mut room)?,
         }
     }
     Ok(match query.kind {
@@ -72,6 +73,7 @@ pub(super) fn ends_value(c: char) -> bool {
 
 struct Parser<'a> {
     chars: &'a [char],
+    make: bool,
     at: usize,
     depth: usize,
     /// How many OR branches we are inside of, or may be.
@@ -404,7 +406,7 @@ impl Parser<'_> {
                 Versions::Between { oldest: end(oldest), newest: end(newest) }
             }
             _ => {
-                if let Err(reason) = Matcher::name(&value.text) {
+                if let Err(reason) = name_fits(&value.text, self.make) {
                     return Err(error(span, reason, "As in version:v2.4* or version:all."));
                 }
                 Versions::Like(value.text)

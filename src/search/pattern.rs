@@ -44,14 +44,7 @@ impl Matcher {
 
     /// An expression: `^` and `$` at lines, `.` is not a newline.
     pub(super) fn pattern(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
-        let hir = regex_syntax::ParserBuilder::new()
-            .utf8(false)
-            .multi_line(true)
-            .case_insensitive(ignore_case)
-            .nest_limit(DEEPEST)
-            .build()
-            .parse(pattern)
-            .map_err(|e| Problem::syntax(&e))?;
+        let hir = parsed(pattern, ignore_case)?;
         let regex = RegexBuilder::new(pattern)
             .multi_line(true)
             .case_insensitive(ignore_case)
@@ -68,6 +61,12 @@ impl Matcher {
         Ok(Self { regex, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
     }
 
+    /// How much work it is to make an expression ready: characters, and ranges of characters, as often as they are repeated.
+    pub(super) fn weight(pattern: &str, ignore_case: bool) -> usize {
+        // What is no expression is found to be none when it is made.
+        parsed(pattern, ignore_case).map_or(0, |hir| weight(&hir))
+    }
+
     /// Plain text is part of a path; a pattern is the path or its end from some component on. A slash in front stands for
     /// the beginning of a component.
     pub(super) fn path(words: &str, ignore_case: bool) -> Result<Self, String> {
@@ -75,12 +74,14 @@ impl Matcher {
             Some(rest) => (r"(?:\A|/)", rest),
             None => ("", words),
         };
-        let pattern = if rest.contains(['*', '?', '[', '{']) {
-            format!(r"(?:\A|/){}\z", pattern_of(rest)?)
-        } else {
-            format!("{front}{}", regex_syntax::escape(rest))
-        };
+        let pattern =
+            if is_pattern(rest) { format!(r"(?:\A|/){}\z", pattern_of(rest)?) } else { format!("{front}{}", regex_syntax::escape(rest)) };
         Self::pattern(&pattern, ignore_case).map_err(|_| TOO_LARGE.to_owned())
+    }
+
+    /// Whether [`Matcher::name`] and [`Matcher::path`] can be made of these words, but for their size.
+    pub(super) fn is_sound(words: &str) -> Result<(), String> {
+        pattern_of(words).map(|_| ())
     }
 
     /// Whether it matches in a path, or in a name.
@@ -124,6 +125,11 @@ impl Matcher {
             .build()
             .parse(pattern)
             .is_ok_and(|ast| ast::visit(&ast, Capitals(false)).unwrap_or(false))
+    }
+
+    /// The longest text that is in every match of an expression, if it is text; as it is written, also where case is ignored.
+    pub(super) fn required_text(pattern: &str) -> Option<String> {
+        String::from_utf8(required(&parsed(pattern, false).ok()?)?).ok()
     }
 
     /// Whether it is found anywhere.
@@ -225,6 +231,28 @@ fn nowhere(text: &[u8], start: usize) -> bool {
 /// Bytes of a literal that is worth looking for before the expression.
 const SHORTEST_INNER: usize = 2;
 
+fn parsed(pattern: &str, ignore_case: bool) -> Result<Hir, Problem> {
+    let mut parser = regex_syntax::ParserBuilder::new();
+    parser.utf8(false).multi_line(true).case_insensitive(ignore_case).nest_limit(DEEPEST);
+    parser.build().parse(pattern).map_err(|e| Problem::syntax(&e))
+}
+
+fn weight(hir: &Hir) -> usize {
+    let sum = |parts: &[Hir]| parts.iter().map(weight).fold(1, usize::saturating_add);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len().max(1),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len().max(1),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1);
+            weight(&repetition.sub).saturating_mul(usize::try_from(times).unwrap_or(usize::MAX))
+        }
+        HirKind::Capture(capture) => weight(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
+    }
+}
+
 /// The longest text that is in every match as it stands here.
 fn required(hir: &Hir) -> Option<Vec<u8>> {
     match hir.kind() {
@@ -256,6 +284,11 @@ const TOO_LARGE: &str = "This pattern is too large";
 
 fn build(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
     RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(Query::EXPRESSION_SIZE).build().map_err(|_| TOO_LARGE.to_owned())
+}
+
+/// Whether words for a path are more than a part of it.
+pub(super) fn is_pattern(words: &str) -> bool {
+    words.contains(['*', '?', '[', '{'])
 }
 
 /// Any character but a slash; a byte that is no character counts as one.

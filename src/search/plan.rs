@@ -9,6 +9,7 @@ use roaring::RoaringBitmap;
 use super::grams::Of;
 use super::pattern::Matcher;
 use super::query::{Case, Expr, PathTerm, Query, SymbolTerm, Term, Trait};
+use super::rank::word_of;
 use super::scope::Selection;
 use super::trigram::Needs;
 use super::{ProductIndex, SearchError};
@@ -29,8 +30,8 @@ pub(super) struct Plan {
     of_names: Vec<bool>,
     /// Which of them are shown: those that are not excluded.
     pub(super) shown: Vec<usize>,
-    /// Words looked for that may be names, as they were written.
-    pub(super) words: Vec<String>,
+    /// Texts that a file has when it matches, as they were written: in any case, or in their own.
+    pub(super) words: Vec<(String, bool)>,
 }
 
 enum Node {
@@ -69,9 +70,16 @@ pub(super) struct Bound {
     pub(super) blocks: Vec<Option<RoaringBitmap>>,
     /// For each matcher that is looked for in names: what defines one.
     pub(super) names: Vec<Option<Defining>>,
+    /// What defines one of the words looked for.
+    definers: Defining,
 }
 
 impl Bound {
+    /// Whether a document defines one of the words looked for.
+    pub(super) fn defines(&self, index: &ProductIndex, document: u32) -> bool {
+        !self.definers.is_empty() && defined_lines(index, &self.definers, document).is_some()
+    }
+
     /// Bytes of a document that are to be looked through.
     pub(super) fn bytes_of(&self, selection: &Selection<'_>, document: u32) -> u64 {
         let blocks = selection.index.documents.blocks();
@@ -114,14 +122,20 @@ impl Plan {
         Some(match term {
             Term::Text(text) => {
                 if positive {
-                    self.words.push(text.clone());
+                    self.words.push((text.clone(), ignores));
                 }
                 self.holds(Matcher::text(text, ignores).ok()?, positive, false)
             }
-            Term::Pattern(pattern) => self.holds(Matcher::pattern(pattern, ignores).ok()?, positive, false),
+            Term::Pattern(pattern) => {
+                let matcher = Matcher::pattern(pattern, ignores).ok()?;
+                if let Some(text) = Matcher::required_text(pattern).filter(|_| positive) {
+                    self.words.push((text, ignores));
+                }
+                self.holds(matcher, positive, false)
+            }
             Term::Symbol(SymbolTerm::Words(text)) => {
                 if positive {
-                    self.words.push(text.clone());
+                    self.words.push((text.clone(), ignores));
                 }
                 self.holds(Matcher::text(text, ignores).ok()?, positive, true)
             }
@@ -154,7 +168,21 @@ impl Plan {
 
     /// What is known of a product's documents without reading them.
     pub(super) fn bind(&self, selection: &Selection<'_>) -> Result<Bound, SearchError> {
-        self.bind_within(selection, &selection.documents, || self.root.bind(selection))
+        let mut definers = Defining::default();
+        let bound = self.bind_within(selection, &selection.documents, || {
+            definers = self.definers(selection)?;
+            self.root.bind(selection)
+        })?;
+        Ok(Bound { definers, ..bound })
+    }
+
+    /// What defines one of the words looked for. Where symbols are not known, nothing does.
+    fn definers(&self, selection: &Selection<'_>) -> Result<Defining, SearchError> {
+        let words: Vec<(&str, bool)> = self.words.iter().filter_map(|(text, any_case)| Some((word_of(text)?, *any_case))).collect();
+        match &selection.scope.symbols {
+            Some(symbols) if !words.is_empty() => symbols.defining_words(&words).map_err(|cause| SearchError::Corpus(cause.into())),
+            _ => Ok(Defining::default()),
+        }
     }
 
     /// The same within another scope, and with a test made elsewhere over the same matchers.
@@ -194,7 +222,7 @@ impl Plan {
         if selection.partial {
             thread::sleep(left_of_pace(began.elapsed()));
         }
-        Ok(Bound { test, bounds, blocks, names })
+        Ok(Bound { test, bounds, blocks, names, definers: Defining::default() })
     }
 }
 

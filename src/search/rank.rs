@@ -3,70 +3,58 @@
 use std::ops::Range;
 
 use super::PathKind;
-use super::pattern::{line_end, line_start};
 use crate::catalog::RepoPath;
 
-/// Matches of a file that are looked at for signals.
+/// Matches of a file that are looked at for whole words.
 const LOOKED_AT: u32 = 100;
-/// Bytes of a line that are looked at.
-const WIDEST: usize = 1_000;
 
 /// What the matches in a file are like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signals {
     /// One is a whole word.
     word: bool,
-    /// One seems to be where its name is defined.
-    definition: bool,
     seen: u32,
 }
 
+/// What is known of a file besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// It defines a word looked for.
+    pub(super) defines: bool,
+    pub(super) kind: PathKind,
+    /// What its name has of the words looked for.
+    pub(super) name: NameHas,
+    pub(super) in_newest: bool,
+}
+
 impl Signals {
-    /// Takes account of a match in a text, on the line that starts there.
-    pub(super) fn note(&mut self, text: &[u8], start: usize, found: &Range<usize>) {
-        if self.definition || self.seen >= LOOKED_AT {
+    /// Takes account of a match in a text.
+    pub(super) fn note(&mut self, text: &[u8], found: &Range<usize>) {
+        if self.word || self.seen >= LOOKED_AT {
             return;
         }
         self.seen += 1;
-        // Of a match over lines, the line on which it begins.
-        let start = if found.start < start { line_start(text, found.start) } else { start };
-        let is_word = |at: Option<&u8>| at.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-        let joined = is_word(found.start.checked_sub(1).and_then(|at| text.get(at))) && is_word(text.get(found.start));
-        let goes_on = is_word(found.end.checked_sub(1).and_then(|at| text.get(at))) && is_word(text.get(found.end));
-        if joined || goes_on {
-            return;
-        }
-        self.word = true;
-        if found.start - start > WIDEST {
-            return;
-        }
-        let end = line_end(text, found.start).min(start + 2 * WIDEST);
-        let front = text.get(start..found.start).unwrap_or_default();
-        let back = text.get(found.end.min(end)..end).unwrap_or_default();
-        self.definition = defines(front, back);
+        let is_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let joined = is_word(found.start.checked_sub(1)) && is_word(Some(found.start));
+        let goes_on = is_word(found.end.checked_sub(1)) && is_word(Some(found.end));
+        self.word = !joined && !goes_on;
     }
 
-    /// The higher, the earlier a file is listed among its like. `name`: what its name has of the words looked for.
-    pub(super) fn score(self, kind: PathKind, name: NameHas, in_newest: bool) -> u32 {
-        let kind = match kind {
+    /// The higher, the earlier a file is listed among its like. What defines a word comes before all else.
+    pub(super) fn score(self, standing: Standing) -> u32 {
+        let kind = match standing.kind {
             PathKind::Source => 6,
             PathKind::Documentation => 4,
             PathKind::Test => 2,
             PathKind::Vendored => 0,
         };
-        let name = match name {
+        let name = match standing.name {
             NameHas::All => 5,
             NameHas::Part => 2,
             NameHas::Nothing => 0,
         };
-        let here = if self.definition {
-            8
-        } else if self.word {
-            2
-        } else {
-            0
-        };
-        kind + name + here + if in_newest { 4 } else { 0 }
+        let weigh = |is: bool, weight: u32| if is { weight } else { 0 };
+        weigh(standing.defines, 20) + kind + name + weigh(self.word, 2) + weigh(standing.in_newest, 4)
     }
 }
 
@@ -99,104 +87,46 @@ impl NameHas {
     }
 }
 
-/// Words that stand before a name where it is defined, in the usual languages.
-const DEFINING: [&[u8]; 26] = [
-    b"fn",
-    b"def",
-    b"class",
-    b"struct",
-    b"enum",
-    b"union",
-    b"func",
-    b"function",
-    b"interface",
-    b"trait",
-    b"type",
-    b"typedef",
-    b"module",
-    b"mod",
-    b"namespace",
-    b"package",
-    b"macro_rules!",
-    b"#define",
-    b"const",
-    b"static",
-    b"let",
-    b"var",
-    b"sub",
-    b"record",
-    b"object",
-    b"val",
-];
-
-/// Whether a name with this before and behind it on its line seems to be defined there. It is a guess, and only moves files up.
-fn defines(front: &[u8], back: &[u8]) -> bool {
-    let before = front.trim_ascii();
-    let last = before.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
-    if last.len() < before.len() || before.len() == last.len() {
-        let directive = before.ends_with(b"# define");
-        if DEFINING.contains(&last) || directive {
-            return true;
-        }
-    }
-    // `func (r *Reader) name(`, in Go.
-    if before.starts_with(b"func (") && before.ends_with(b")") {
-        return true;
-    }
-    // `static int name(int a)`, at the margin and without a semicolon at its end.
-    let at_margin = front.first().map_or(!back.is_empty(), |b| b.is_ascii_alphabetic() || *b == b'_');
-    let plain =
-        front.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b' ' | b'\t' | b'*' | b'&' | b':' | b'<' | b'>' | b','));
-    let back = back.trim_ascii();
-    at_margin && plain && back.starts_with(b"(") && !back.ends_with(b";") && !matches!(last, b"return" | b"else" | b"case" | b"goto")
+/// The word that a text is, but for what stands around it: `name(` is a call of `name`. None when it is more than one.
+pub(super) fn word_of(text: &str) -> Option<&str> {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    let word = text.trim_matches(|c| !is_part(c));
+    (!word.is_empty() && word.chars().all(is_part)).then_some(word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn signals(line: &str, name: &str) -> Signals {
-        let mut signals = Signals::default();
-        let at = line.find(name).unwrap();
-        signals.note(line.as_bytes(), 0, &(at..at + name.len()));
-        signals
-    }
-
     #[test]
-    fn definitions_are_told_from_uses() {
-        for line in [
-            "int find(const char *what)",
-            "static struct node *find(int a) {",
-            "find() {",
-            "    pub fn find(&self) -> bool {",
-            "def find(self):",
-            "func (r *Reader) find(name string) error {",
-            "#define find(x) (x)",
-            "# define find",
-            "struct find {",
-            "type find = u32;",
-        ] {
-            assert!(signals(line, "find").definition, "{line}");
-        }
-        for line in ["    find(a);", "int find(int a);", "return find(a)", "x = find(a)", "/* find(a) */", "if (find(a))", "the find"] {
-            let signals = signals(line, "find");
-            assert!(!signals.definition && signals.word, "{line}");
-        }
-        assert!(!signals("int refind(int a)", "find").word);
-        assert!(!signals("int finder(int a)", "find").word);
+    fn whole_words_are_told_from_parts() {
+        let is_word = |text: &str, found: &str| {
+            let mut signals = Signals::default();
+            let at = text.find(found).unwrap();
+            signals.note(text.as_bytes(), &(at..at + found.len()));
+            signals.word
+        };
+        assert!(is_word("int find(a)", "find") && is_word("find", "find") && is_word("refind()", "()"));
+        assert!(!is_word("int refind(a)", "find") && !is_word("finder", "find"));
+        assert_eq!(
+            [word_of("find("), word_of("->find"), word_of("a b"), word_of("::"), word_of("")],
+            [Some("find"), Some("find"), None, None, None]
+        );
     }
 
     #[test]
     fn what_is_likelier_scores_higher() {
         let used = Signals { word: true, ..Signals::default() };
-        let defined = Signals { word: true, definition: true, ..Signals::default() };
-        let score = |signals: Signals, kind, name| signals.score(kind, name, true);
-        assert!(score(defined, PathKind::Source, NameHas::Nothing) > score(used, PathKind::Source, NameHas::Part));
-        assert!(score(used, PathKind::Source, NameHas::Nothing) > score(used, PathKind::Test, NameHas::Nothing));
-        assert!(score(used, PathKind::Test, NameHas::Nothing) > score(used, PathKind::Vendored, NameHas::Nothing));
-        assert!(score(used, PathKind::Source, NameHas::All) > score(used, PathKind::Source, NameHas::Nothing));
-        assert!(score(used, PathKind::Source, NameHas::Nothing) > score(Signals::default(), PathKind::Source, NameHas::Nothing));
-        assert!(used.score(PathKind::Source, NameHas::Nothing, true) > used.score(PathKind::Source, NameHas::Nothing, false));
+        let part = Signals::default();
+        let plain = Standing { defines: false, kind: PathKind::Source, name: NameHas::Nothing, in_newest: true };
+        let gone = Standing { in_newest: false, ..plain };
+        let test = Standing { kind: PathKind::Test, ..plain };
+        let named = Standing { name: NameHas::All, ..plain };
+        // Nothing outweighs a definition.
+        let last = Standing { defines: true, kind: PathKind::Vendored, name: NameHas::Nothing, in_newest: false };
+        let order = [part.score(last), used.score(named), used.score(plain), part.score(plain), used.score(gone), used.score(test)];
+        assert!(order[0] > order[1] && order[1] > order[2] && order[2] > order[3] && order[2] > order[4] && order[2] > order[5]);
+        assert!(used.score(test) > used.score(Standing { kind: PathKind::Vendored, ..plain }));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::SearchError;
 use super::facets::facets;
 use super::plan::{Bound, Plan};
 use super::query::{Query, Trait};
-use super::rank::NameHas;
+use super::rank::{NameHas, Standing};
 use super::results::{Budget, Coverage, PageRequest, PathHit, Results, VersionName};
 use super::scope::{Scope, Selection};
 use super::show;
@@ -178,7 +178,7 @@ impl Searcher {
         budget: &Budget,
         found: &mut Vec<Found>,
     ) -> Result<LookedInto, SearchError> {
-        let words: Vec<String> = plan.words.iter().map(|word| word.to_lowercase()).collect();
+        let words: Vec<String> = plan.words.iter().map(|(word, _)| word.to_lowercase()).collect();
         let bytes = tier.iter().map(|candidate| candidate.bytes).sum();
         let stop = || budget.is_over();
         let all = self.in_parallel(tier, bytes, budget, |candidate| {
@@ -195,8 +195,12 @@ impl Searcher {
                 let Some(counted) = counted else { continue };
                 matching.push((document, counted.lines));
                 let Some((known, path)) = index.documents.get(document).zip(index.documents.path(document)) else { continue };
-                let newest = product.selection.newest().is_some_and(|newest| newest.contains(document));
-                best = best.max(counted.signals.score(index.documents.kind(known), NameHas::of(path, &words), newest));
+                best = best.max(counted.signals.score(Standing {
+                    defines: product.bound.defines(index, document),
+                    kind: index.documents.kind(known),
+                    name: NameHas::of(path, &words),
+                    in_newest: product.selection.newest().is_some_and(|newest| newest.contains(document)),
+                }));
             }
             // What was broken off says nothing.
             if stop() {
@@ -342,21 +346,25 @@ impl Results {
     }
 }
 
-/// What may match, in the order in which it is looked through: what is in the newest version searched before what is gone; by
-/// kind of path; by path.
+/// What may match, in the order in which it is looked through: what defines a word looked for before what does not; what is in the
+/// newest version searched before what is gone; by kind of path; by path.
 fn order(selection: &Selection<'_>, product: usize, bound: &Bound) -> Vec<Candidate> {
     let documents = &selection.index.documents;
     let mut keyed: Vec<(u32, u32)> = bound.bounds.maybe.iter().map(|document| (documents.rank(document), document)).collect();
     keyed.sort_unstable();
     let several = selection.version_names().len() > 1;
-    let mut here = Vec::new();
-    let mut gone = Vec::new();
+    let (mut defining, mut here, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for same in keyed.chunk_by(|a, b| a.0 == b.0) {
         let bytes = same.iter().map(|(_, document)| bound.bytes_of(selection, *document)).sum();
         let numbers: Vec<u32> = same.iter().map(|(_, document)| *document).collect();
         let in_newest = !several || numbers.iter().any(|n| selection.newest().is_some_and(|newest| newest.contains(*n)));
-        if in_newest { &mut here } else { &mut gone }.push(Candidate { product, documents: numbers, bytes });
+        let defines = numbers.iter().any(|number| bound.defines(selection.index, *number));
+        let place = match (defines, in_newest) {
+            (true, _) => &mut defining,
+            (false, true) => &mut here,
+            (false, false) => &mut gone,
+        };
+        place.push(Candidate { product, documents: numbers, bytes });
     }
-    here.append(&mut gone);
-    here
+    [defining, here, gone].concat()
 }

@@ -109,9 +109,9 @@ impl<'a> Subject<'a> {
         let mut lines = 0;
         for raw in [false, true] {
             for (_, piece) in self.pieces(place, matcher, raw) {
-                matcher.lines(piece, |start, found| {
+                matcher.lines(piece, |_, found| {
                     lines += 1;
-                    signals.note(piece, start, found);
+                    signals.note(piece, found);
                 });
             }
             if lines > 0 {
@@ -173,7 +173,7 @@ impl<'a> Subject<'a> {
                     if !alone || starts.len() < most {
                         starts.push(base + start);
                     }
-                    signals.note(piece, start, found);
+                    signals.note(piece, found);
                 });
             }
         }

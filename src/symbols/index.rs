@@ -180,7 +180,7 @@ impl SymbolIndex {
     /// # Errors
     /// When the index cannot be read.
     pub fn defining(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Defining, SymbolError> {
-        let mut found: HashMap<UnitKey, Vec<u32>> = HashMap::new();
+        let mut found = Defining::default();
         for part in &self.parts {
             let mut names = Vec::new();
             part.each_name(&mut |number, name| {
@@ -188,25 +188,79 @@ impl SymbolIndex {
                     names.push(number);
                 }
             })?;
-            let mut units = Vec::new();
-            for number in &names {
-                units.extend(part.postings(*number)?.into_iter().filter(|posting| posting.definitions > 0).map(|posting| posting.unit));
-            }
-            units.sort_unstable();
-            units.dedup();
-            for unit in units {
+            for unit in defining_units(part, &names)? {
                 let Some(key) = part.units.get(unit as usize).map(|unit| unit.key) else { continue };
                 let lines = part.definitions(unit)?.into_iter().filter(|(name, _)| names.binary_search(name).is_ok());
-                found.entry(key).or_default().extend(lines.map(|(_, one)| one.line));
+                found.of(key).extend(lines.map(|(_, one)| one.line));
             }
         }
-        Ok(Defining(found))
+        Ok(found)
+    }
+
+    /// The files that define one of these words, each in its own case or in any; on which lines is not told.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn defining_words(&self, words: &[(&str, bool)]) -> Result<Defining, SymbolError> {
+        let mut found = Defining::default();
+        for part in &self.parts {
+            let mut names = Vec::new();
+            for (word, any_case) in words {
+                if *any_case {
+                    names.extend(part.find_in_any_case(word)?);
+                } else {
+                    names.extend(part.find(word)?);
+                }
+            }
+            for unit in defining_units(part, &names)? {
+                if let Some(unit) = part.units.get(unit as usize) {
+                    found.of(unit.key);
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
-/// Files that define something, each with the lines.
+#[cfg(test)]
+impl SymbolIndex {
+    /// Of these files alone, each a blob, a path and a text; of no version.
+    pub(crate) fn of_files(directory: &Path, files: &[([u8; 20], &RepoPath, &str)]) -> Result<Self, SymbolError> {
+        use super::builder::lang_of;
+        use super::extract::of_lang;
+        use super::part::{Facts, PartBuilder, Unit};
+        let fail = |cause: io::Error| SymbolError::io("writing it", &cause);
+        let home = Home::new(directory);
+        let _lock = home.lock()?;
+        let mut builder = PartBuilder::default();
+        for (place, (blob, path, text)) in (0..).zip(files) {
+            let Some(by_path) = by_path(&path.to_string()) else { continue };
+            let lang = lang_of(by_path, text);
+            let definitions = lang.map(|lang| of_lang(lang, text).definitions).unwrap_or_default();
+            let unit = Unit { key: UnitKey { blob: *blob, by_path }, lang, complete: true };
+            builder.add(place, &Facts { unit, definitions, uses: Vec::new() });
+        }
+        let name = home.next_part()?;
+        builder.write(&home.path(&name)).map_err(fail)?;
+        home.serve(1, vec![home.stored(&name).map_err(fail)?], &Table::default())?;
+        Self::open(directory)
+    }
+}
+
+/// The units of a part that define one of these names, each once.
+fn defining_units(part: &Part, names: &[u64]) -> Result<Vec<u32>, SymbolError> {
+    let mut units = Vec::new();
+    for number in names {
+        units.extend(part.postings(*number)?.into_iter().filter(|posting| posting.definitions > 0).map(|posting| posting.unit));
+    }
+    units.sort_unstable();
+    units.dedup();
+    Ok(units)
+}
+
+/// Files that define something, each with the lines: by blob, and the language that the path says.
 #[derive(Clone, Debug, Default)]
-pub struct Defining(HashMap<UnitKey, Vec<u32>>);
+pub struct Defining(HashMap<[u8; 20], Vec<(u8, Vec<u32>)>>);
 
 impl Defining {
     #[must_use]
@@ -214,11 +268,21 @@ impl Defining {
         self.0.is_empty()
     }
 
+    fn of(&mut self, key: UnitKey) -> &mut Vec<u32> {
+        let known = self.0.entry(key.blob).or_default();
+        let place = known.iter().position(|(by_path, _)| *by_path == key.by_path).unwrap_or_else(|| {
+            known.push((key.by_path, Vec::new()));
+            known.len() - 1
+        });
+        &mut known.get_mut(place).expect("found or added above").1
+    }
+
     /// The lines, from 1, of the file with this blob at this path; in the order of the text.
     #[must_use]
     pub fn lines(&self, blob: &[u8; 20], path: &RepoPath) -> Option<&[u32]> {
-        let key = UnitKey { blob: *blob, by_path: by_path(&path.to_string())? };
-        self.0.get(&key).map(Vec::as_slice)
+        let known = self.0.get(blob)?;
+        let by_path = by_path(&path.to_string())?;
+        known.iter().find(|(of, _)| *of == by_path).map(|(_, lines)| lines.as_slice())
     }
 }
 

@@ -13,9 +13,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::language::Lang;
 use super::{Definition, ReferenceKind, SymbolError, SymbolKind};
@@ -279,6 +281,7 @@ pub(super) struct Part {
     names: u64,
     starts_at: u64,
     postings_at: u64,
+    folded: OnceLock<Box<[(u32, u32)]>>,
 }
 
 impl Part {
@@ -295,6 +298,7 @@ impl Part {
             names: 0,
             starts_at: 0,
             postings_at: 0,
+            folded: OnceLock::new(),
         };
         // Every number in it is checked before it is reckoned with: a file may be damaged.
         let footer = part.read(length.checked_sub(FOOTER).ok_or_else(short)?, FOOTER)?;
@@ -362,6 +366,32 @@ impl Part {
             }
         }
         Ok(None)
+    }
+
+    /// The numbers of the names that are this word, whatever the case of its letters.
+    pub(super) fn find_in_any_case(&self, word: &str) -> Result<Vec<u64>, SymbolError> {
+        let word = word.to_lowercase();
+        let folded = self.folded()?;
+        let hash = short_hash(&word);
+        let from = folded.partition_point(|(of, _)| *of < hash);
+        let mut found = Vec::new();
+        for (_, number) in folded.iter().skip(from).take_while(|(of, _)| *of == hash) {
+            if self.name(u64::from(*number))?.to_lowercase() == word {
+                found.push(u64::from(*number));
+            }
+        }
+        Ok(found)
+    }
+
+    /// All names by what they are in small letters, hashed; made when it is first asked for.
+    fn folded(&self) -> Result<&[(u32, u32)], SymbolError> {
+        if let Some(known) = self.folded.get() {
+            return Ok(known);
+        }
+        let mut folded = Vec::new();
+        self.each_name(&mut |number, name| folded.push((short_hash(&name.to_lowercase()), u32::try_from(number).unwrap_or(u32::MAX))))?;
+        folded.sort_unstable();
+        Ok(self.folded.get_or_init(|| folded.into_boxed_slice()))
     }
 
     /// What units have of a name, by their numbers.
@@ -465,6 +495,12 @@ impl Part {
         }
         Ok(all)
     }
+}
+
+fn short_hash(text: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    (hasher.finish() & u64::from(u32::MAX)).try_into().unwrap_or(0)
 }
 
 fn short() -> SymbolError {

@@ -119,6 +119,19 @@ fn errors_point_at_what_is_wrong() {
 }
 
 #[test]
+fn what_was_put_together_is_read_without_making_its_expressions() {
+    for written in ["/a{300}/ lang:c", "(x OR y) -path:/z/ version:all", "type:path a*", "sym:/q/"] {
+        assert_eq!(Query::parse_edited(written), Query::parse(written), "{written}");
+    }
+    for written in ["(a", "type:path a[", "a lang:c OR", "/a{60000}/", "product:[x"] {
+        assert_eq!(Query::parse_edited(written), Query::parse(written), "{written}");
+        assert!(Query::parse_edited(written).is_err(), "{written}");
+    }
+    // It is for what was read once: this was not, and nobody finds out.
+    assert!(Query::parse_edited("/(?=a)/").is_ok());
+}
+
+#[test]
 fn queries_have_limits() {
     let long = "x".repeat(Query::LONGEST + 1);
     assert!(Query::parse(&long).is_err_and(|e| e.message.contains("4097 bytes")));

@@ -1,6 +1,7 @@
 //! Hits over many versions: spans, what came and went; the order of hits; facets; parts of an answer.
 
 use super::*;
+use crate::symbols::SymbolIndex;
 
 fn sources() -> Sources {
     Sources::default()
@@ -66,11 +67,50 @@ fn the_likeliest_come_first() {
         ("lib/find_node.c", "  find_node(y);\n"),
         ("tests/t.c", "  find_node(x);\n"),
         ("vendor/v.c", "int find_node(int a)\n"),
-        ("zzz/defines.c", "struct node *find_node(int a)\n{\n"),
+        ("zzz/again.c", "struct node *find_node(int a)\n{\n"),
     ];
     let (_home, scope) = one_version(&files);
     let order: Vec<_> = search("find_node", &scope).hits.iter().map(|hit| hit.path.to_string()).collect();
-    assert_eq!(order, ["zzz/defines.c", "lib/find_node.c", "aaa/uses.c", "vendor/v.c", "bbb/part.c", "tests/t.c"]);
+    assert_eq!(order, ["lib/find_node.c", "aaa/uses.c", "zzz/again.c", "bbb/part.c", "tests/t.c", "vendor/v.c"]);
+}
+
+#[test]
+fn what_defines_a_word_comes_first() {
+    let files = [
+        ("aaa/uses.c", "  find_node(x);\n"),
+        ("lib/find_node.c", "  find_node(y);\n"),
+        ("vendor/v.c", "int find_node(int a)\n{\n    return a;\n}\n"),
+        ("words.txt", "int find_node(int a)\n{\n    return 1;\n}\n"),
+        ("zzz/defines.c", "/* FindNode */\nint find_node(int a)\n{\n    return 0;\n}\n"),
+        ("zzz/class.cpp", "class FindNode {\n};\n// find_node\n"),
+    ];
+    let (home, mut scope) = one_version(&files);
+    let paths: Vec<RepoPath> = files.iter().map(|(name, _)| path(name)).collect();
+    let extracted: Vec<_> = files.iter().zip(&paths).map(|((_, text), path)| (*blob(text.as_bytes()).bytes(), path, *text)).collect();
+    let symbols = SymbolIndex::of_files(&home.path().join("symbols"), &extracted).unwrap();
+    scope.products[0].symbols = Some(Arc::new(symbols));
+    let order = |query: &str, scope: &Scope| search(query, scope).hits.iter().map(|hit| hit.path.to_string()).collect::<Vec<_>>().join(" ");
+    let rest = "lib/find_node.c aaa/uses.c words.txt zzz/class.cpp";
+    for query in ["find_node", "FIND_NODE case:no", r"/\bfind_node\b/"] {
+        assert_eq!(order(query, &scope), format!("zzz/defines.c vendor/v.c {rest}"), "{query}");
+    }
+    assert!(order(r"/find_node\s*\(int/", &scope).starts_with("zzz/defines.c vendor/v.c"));
+    // In which case it is written counts where the query says so.
+    assert_eq!(order("FindNode", &scope), "zzz/class.cpp zzz/defines.c");
+    assert_eq!(order("findnode", &scope), "zzz/class.cpp zzz/defines.c");
+    assert!(order("Find_node case:yes", &scope).is_empty());
+    // What is excluded, and what is only a part of a name, defines nothing that was looked for.
+    assert!(order("find_nod", &scope).starts_with("lib/find_node.c"));
+    assert_eq!(order("int -find_nod OR return", &scope), order("return", &scope));
+    // First in the first part of an answer, too, however much there is before it.
+    let early = Budget { bytes: 1, ..Budget::unlimited() };
+    let query = Query::parse("find_node").unwrap();
+    let page = PageRequest { limit: 1, ..PageRequest::default() };
+    let first = Searcher::new(1).run(&query, &scope, page, &early).unwrap();
+    assert_eq!((first.hits[0].path.to_string().as_str(), first.complete), ("zzz/defines.c", false));
+    // What may not be read moves nothing: the file that defines it is not among them.
+    scope.products[0].versions[0].excludes = vec![path("zzz"), path("vendor")];
+    assert_eq!(order("find_node", &scope), "lib/find_node.c aaa/uses.c words.txt");
 }
 
 #[test]

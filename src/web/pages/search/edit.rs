@@ -224,7 +224,7 @@ fn directory_of(phrase: &str) -> Option<String> {
 pub(super) fn filter(name: &str, value: &str) -> String {
     let quoted = format!("{name}:\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
     let bare = format!("{name}:{value}");
-    match (Query::parse(&bare), Query::parse(&quoted)) {
+    match (Query::parse_edited(&bare), Query::parse_edited(&quoted)) {
         (Ok(one), Ok(other)) if one == other => bare,
         _ => quoted,
     }
@@ -254,7 +254,7 @@ fn grouped(query: &str) -> String {
     }
     // A word may end in an open parenthesis, which would take the other one for its own.
     let close = format!("({query})");
-    if Query::parse(&close).is_ok() { close } else { format!("({query} )") }
+    if Query::parse_edited(&close).is_ok() { close } else { format!("({query} )") }
 }
 
 fn joined(query: &str, phrase: &str) -> String {
@@ -262,7 +262,7 @@ fn joined(query: &str, phrase: &str) -> String {
 }
 
 fn checked(query: String) -> Option<String> {
-    (query.is_empty() || Query::parse(&query).is_ok()).then_some(query)
+    (query.is_empty() || Query::parse_edited(&query).is_ok()).then_some(query)
 }
 
 #[cfg(test)]

@@ -73,7 +73,9 @@ pub(super) async fn search(who: Reader, State(portal): State<AppState>) -> Resul
     let Ok(page @ 1..=100_000) = (if number.is_empty() { "1" } else { number.as_str() }).parse::<u64>() else {
         return Err(WebError::BadRequest("A page is a number from 1 to 100,000.".to_owned()));
     };
-    match Query::parse(&query) {
+    // An expression may take long to be made ready, which nobody else is to wait for.
+    let typed = query.clone();
+    match tokio::task::spawn_blocking(move || Query::parse(&typed)).await? {
         Ok(parsed) if matches!(parsed.kind(), Type::Diff | Type::Commit) => {
             history_search::answer(&who, &portal, (query, parsed), page).await
         }

@@ -214,7 +214,7 @@ pub(super) fn instead(query: &str) -> Vec<Instead> {
     if has(&["path", "file", "lang", "language", "product", "is"]) {
         offer("Search without the filters", without_filters(query));
     }
-    if edit::setting(query, "type").is_none() && Query::parse(query).is_ok_and(|query| query.reads_contents()) {
+    if edit::setting(query, "type").is_none() && Query::parse_edited(query).is_ok_and(|query| query.reads_contents()) {
         offer("Look for files of this name", edit::set(query, "type", Some("path")));
     }
     instead
