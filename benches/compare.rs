@@ -143,7 +143,9 @@ async fn same(site: &Site, reader: &Reader, repository: &Path, (from, to): (&str
         |files: &BTreeMap<String, File>, of: fn((u64, u64)) -> u64| files.values().filter_map(|(.., lines)| lines.map(of)).sum::<u64>();
     let fates = |files: &BTreeMap<String, File>| {
         let mut fates: BTreeMap<String, usize> = BTreeMap::new();
-        files.values().for_each(|(fate, ..)| *fates.entry(fate.clone()).or_default() += 1);
+        for (fate, ..) in files.values() {
+            *fates.entry(fate.clone()).or_default() += 1;
+        }
         fates
     };
     for (whose, files) in [("ours", &ours), ("git's", &theirs)] {
