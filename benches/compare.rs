@@ -2,7 +2,9 @@
 //!
 //! `cargo bench --bench compare -- --product git=/path/to/git.git --pair v2.30.0..v2.45.0` asks the real router in this process: session, gate,
 //! both trees, renames, counted lines, log and template. The first time nothing is kept; again, what depends on nobody's rights is.
+//! With `--same` it also holds each summary against `git diff --raw --numstat -M`, file by file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +31,12 @@ struct Options {
     /// Two tags; may be given several times
     #[arg(long = "pair", value_name = "TAG..TAG", required = true)]
     pairs: Vec<String>,
+    /// Files whose difference is asked for, besides the one that changed most; several times
+    #[arg(long = "file", value_name = "PATH")]
+    files: Vec<String>,
+    /// Hold the summaries against the git program's
+    #[arg(long)]
+    same: bool,
     /// Where to put everything
     #[arg(long, value_name = "DIR", default_value_os_t = std::env::temp_dir())]
     dir: PathBuf,
@@ -61,6 +69,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
         let base = format!("/p/{name}/compare/{from}/{to}");
         let git = git(&repository, &["diff", "--stat", "-M", from, to]);
         let found: Value = measure(&site, &reader, &format!("{from} to {to}"), &base, git).await?;
+        if options.same {
+            same(&site, &reader, &repository, (from, to), &base).await?;
+        }
         for (what, query) in
             [("by size", "?sort=size"), ("one language", "?lang=C"), ("build scripts", "?kind=build"), ("page 3", "?page=3")]
         {
@@ -69,7 +80,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         let largest = site.get(&reader, &format!("{base}?sort=size&only=changed"), true).await?;
         let largest: Value = serde_json::from_str(&largest)?;
         let path = largest.pointer("/files/0/path").or(found.pointer("/files/0/path")).and_then(Value::as_str);
-        if let Some(path) = path {
+        for path in path.into_iter().chain(options.files.iter().map(String::as_str)) {
             let git = git_file(&repository, from, to, path);
             for (what, query) in [("", ""), (", side by side", "?view=split"), (", white space ignored", "?space=ignore")] {
                 measure(&site, &reader, &format!("{path}{what}"), &format!("{base}/{path}{query}"), git).await?;
@@ -83,8 +94,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
 /// Asks for a page once, then again and again; a row of the table. Gives its data.
 async fn measure(site: &Site, reader: &Reader, what: &str, address: &str, git: Option<Duration>) -> anyhow::Result<Value> {
     let began = Instant::now();
-    site.get(reader, address, false).await?;
-    let first = began.elapsed();
+    let (_, first) = site.timed(reader, address).await?;
     let data: Value = serde_json::from_str(&site.get(reader, address, true).await?)?;
     if data.get("complete") == Some(&Value::Bool(false)) {
         say(&format!("{what}: lines were not all counted the first time; asking on"))?;
@@ -98,9 +108,7 @@ async fn measure(site: &Site, reader: &Reader, what: &str, address: &str, git: O
     }
     let mut again = Vec::new();
     for _ in 0..AGAIN {
-        let began = Instant::now();
-        site.get(reader, address, false).await?;
-        again.push(began.elapsed());
+        again.push(site.timed(reader, address).await?.1);
     }
     again.sort_unstable();
     let at = |percent: usize| again.get((again.len() - 1) * percent / 100).copied().unwrap_or_default();
@@ -109,6 +117,76 @@ async fn measure(site: &Site, reader: &Reader, what: &str, address: &str, git: O
     let git = git.map(ms).unwrap_or_default();
     say(&format!("| {what} | {files} | {} | {} | {} | {git} |", ms(first), ms(at(50)), ms(at(99))))?;
     Ok(data)
+}
+
+/// A file that differs: what became of it, its name before, and lines added and removed; none of a binary one.
+type File = (String, Option<String>, Option<(u64, u64)>);
+
+/// Says what differs from what the git program tells of two versions.
+async fn same(site: &Site, reader: &Reader, repository: &Path, (from, to): (&str, &str), base: &str) -> anyhow::Result<()> {
+    let mut ours: BTreeMap<String, File> = BTreeMap::new();
+    let mut address = Some(base.to_owned());
+    while let Some(next) = address {
+        let page: Value = serde_json::from_str(&site.get(reader, &next, true).await?)?;
+        for file in page["files"].as_array().context("no files")? {
+            let text = |name: &str| file[name].as_str().map(str::to_owned);
+            let lines = file["lines_added"].as_u64().zip(file["lines_removed"].as_u64());
+            ours.insert(text("path").context("no path")?, (text("change").context("no change")?, text("before"), lines));
+        }
+        address = page["next"].as_str().map(str::to_owned);
+    }
+    let theirs = told_by_git(repository, from, to)?;
+    let differs = |path: &&String| ours.get(*path) != theirs.get(*path);
+    let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let different: Vec<&String> = paths.iter().copied().filter(differs).collect();
+    let sum =
+        |files: &BTreeMap<String, File>, of: fn((u64, u64)) -> u64| files.values().filter_map(|(.., lines)| lines.map(of)).sum::<u64>();
+    let fates = |files: &BTreeMap<String, File>| {
+        let mut fates: BTreeMap<String, usize> = BTreeMap::new();
+        for (fate, ..) in files.values() {
+            *fates.entry(fate.clone()).or_default() += 1;
+        }
+        fates
+    };
+    for (whose, files) in [("ours", &ours), ("git's", &theirs)] {
+        let (added, removed) = (sum(files, |(added, _)| added), sum(files, |(_, removed)| removed));
+        say(&format!("{from} to {to}, {whose}: {} files, {:?}, +{added} -{removed}", files.len(), fates(files)))?;
+    }
+    say(&format!("{from} to {to}: {} differ", different.len()))?;
+    different.iter().take(40).try_for_each(|path| say(&format!("  {path}: {:?}, git's {:?}", ours.get(*path), theirs.get(*path))))
+}
+
+/// By the path where it stands now, or stood when it was removed.
+fn told_by_git(repository: &Path, from: &str, to: &str) -> anyhow::Result<BTreeMap<String, File>> {
+    let said = |format: &str| -> anyhow::Result<Vec<String>> {
+        let output =
+            Command::new("git").arg("-C").arg(repository).args(["diff", format, "-z", "-M", "-l0", from, to]).output().context("git")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(text.split('\0').filter(|part| !part.is_empty()).map(str::to_owned).collect())
+    };
+    let mut files = BTreeMap::new();
+    let mut parts = said("--raw")?.into_iter();
+    while let Some(head) = parts.next() {
+        let (letter, path) = (head.split(' ').next_back().and_then(|word| word.chars().next()), parts.next().context("no path")?);
+        let (fate, before) = match letter {
+            Some('A') => ("added", None),
+            Some('D') => ("removed", None),
+            Some('R') => ("renamed", Some(path.clone())),
+            _ => ("changed", None),
+        };
+        let path = if before.is_some() { parts.next().context("no name")? } else { path };
+        files.insert(path, (fate.to_owned(), before, None));
+    }
+    let mut parts = said("--numstat")?.into_iter();
+    while let Some(head) = parts.next() {
+        let fields: Vec<&str> = head.split('\t').collect();
+        let [added, removed, path] = fields.as_slice() else { bail!("git said {head:?}") };
+        let path = if path.is_empty() { parts.nth(1).context("no name")? } else { (*path).to_owned() };
+        if let Some((.., lines)) = files.get_mut(&path) {
+            *lines = added.parse().ok().zip(removed.parse().ok());
+        }
+    }
+    Ok(files)
 }
 
 /// How long `git` takes, the better of two runs; none where it is not.

@@ -1,7 +1,7 @@
-//! How fast the past of a path is told: histories, blame, history of lines, a commit; beside what the `git` program takes.
+//! How fast a file is shown and its past is told: tree, file, histories, blame, history of lines; beside what the `git` program takes.
 //!
-//! `cargo bench --bench history -- --git MIRROR` measures the real router in this process, each page as its JSON, recorded: the first
-//! time, and again. With `--same` it also holds them against the `git` program: the commits of each history, and the commit of each line.
+//! `cargo bench --bench history -- --git MIRROR` measures the real router in this process, each page whole and recorded: the first
+//! time, until it begins to arrive and until it is there, and again. With `--same` it also holds them against the `git` program: the commits of each history, and the commit of each line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,10 @@ use tempfile::TempDir;
 #[expect(dead_code, reason = "other benches use more of it")]
 mod site;
 
-/// How fast the past of a path is told
+/// Times that a page is asked for again.
+const AGAIN: usize = 15;
+
+/// How fast a file is shown and its past is told
 #[derive(Parser)]
 struct Options {
     /// A repository on this computer, of git by default in what is asked of it
@@ -55,19 +58,27 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let fetched = began.elapsed();
     let began = Instant::now();
     site.portal.jobs.keep_past(&product).await?;
+    let kept = began.elapsed();
     let table = std::fs::metadata(site.portal.config.pasts().join("git"))?.len();
     say(&format!(
-        "{} at {}, {} cores; fetched in {:.1} s, its table of {} kB made in {:.1} s\n",
+        "{} at {}, {} cores; fetched in {:.1} s, its table of {} kB made in {:.1} s; {} kB of memory in use\n",
         options.git.display(),
         options.tag,
         cores(),
         fetched.as_secs_f64(),
         table / 1_000,
-        began.elapsed().as_secs_f64()
+        kept.as_secs_f64(),
+        in_use()
     ))?;
     let reader = site.readers(&product, 1).await?.pop().context("nobody reads")?;
-    say("| page | first ms | again ms | git ms |\n|---|--:|--:|--:|")?;
+    say("| page | first bytes ms | first ms | again p50 ms | again p99 ms | git ms |\n|---|--:|--:|--:|--:|--:|")?;
+    for directory in ["", options.directory.as_str()] {
+        let tree = format!("{}:{directory}", options.tag);
+        row(&site, &reader, &options, &format!("tree/{directory}"), Some(&["ls-tree", "-l", &tree])).await?;
+    }
     for file in &options.file {
+        let blob = format!("{}:{file}", options.tag);
+        row(&site, &reader, &options, &format!("file/{file}"), Some(&["cat-file", "blob", &blob])).await?;
         let log: &[&str] = &["log", "--format=%H", &options.tag, "--", file];
         row(&site, &reader, &options, &format!("history/{file}"), Some(log)).await?;
         row(&site, &reader, &options, &format!("blame/{file}"), Some(&["blame", "--porcelain", &options.tag, "--", file])).await?;
@@ -89,19 +100,27 @@ async fn run(options: Options) -> anyhow::Result<()> {
 
 async fn row(site: &Site, reader: &Reader, options: &Options, page: &str, git: Option<&[&str]>) -> anyhow::Result<()> {
     let address = format!("/p/git/{}/{page}", options.tag);
-    let began = Instant::now();
-    site.get(reader, &address, true).await?;
-    let first = began.elapsed();
-    let began = Instant::now();
-    site.get(reader, &address, true).await?;
-    let again = began.elapsed();
+    let (begins, first) = site.timed(reader, &address).await?;
+    let mut again = Vec::new();
+    for _ in 0..AGAIN {
+        again.push(site.timed(reader, &address).await?.1);
+    }
+    again.sort_unstable();
+    let at = |percent: usize| again.get((again.len() - 1) * percent / 100).copied().map_or_else(String::new, ms);
     let beside = git.map(|arguments| timed(&options.git, arguments)).transpose()?;
     let beside = beside.map_or_else(String::new, ms);
-    say(&format!("| {page} | {} | {} | {beside} |", ms(first), ms(again)))
+    say(&format!("| {page} | {} | {} | {} | {} | {beside} |", ms(begins), ms(first), at(50), at(99)))
+}
+
+/// Memory of this process that is in no file, in kB; 0 where the system does not say.
+fn in_use() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn ms(span: Duration) -> String {
-    format!("{:.0}", span.as_secs_f64() * 1_000.0)
+    format!("{:.1}", span.as_secs_f64() * 1_000.0)
 }
 
 fn timed(repository: &Path, arguments: &[&str]) -> anyhow::Result<Duration> {

@@ -21,6 +21,7 @@ use site::{Reader, Site, cores, say};
 use tempfile::TempDir;
 
 mod cluster;
+#[expect(dead_code, reason = "other benches use more of it")]
 mod site;
 
 const READERS: [u64; 3] = [1, 8, 64];

@@ -10,6 +10,7 @@ mod corpora;
 mod measures;
 mod others;
 mod patterns;
+#[expect(dead_code, reason = "other benches use more of it")]
 #[path = "../site/mod.rs"]
 mod site;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use axum::Router;
@@ -153,6 +153,24 @@ impl Site {
         let request = Request::get(path).header(header::COOKIE, &reader.cookie).header(header::ACCEPT, accept);
         let (status, _, text) = self.send(request.body(Body::empty())?).await?;
         if status == StatusCode::OK { Ok(text) } else { bail!("{path} was answered {status}") }
+    }
+
+    /// How long it takes until a page begins to arrive, and until it is whole.
+    pub(crate) async fn timed(&self, reader: &Reader, path: &str) -> anyhow::Result<(Duration, Duration)> {
+        let request = Request::get(path).header(header::COOKIE, &reader.cookie).header(header::ACCEPT, "text/html");
+        let request = request.body(Body::empty())?;
+        let began = Instant::now();
+        let response = self.router.clone().oneshot(request).await?;
+        if response.status() != StatusCode::OK {
+            bail!("{path} was answered {}", response.status());
+        }
+        let mut body = response.into_body();
+        body.frame().await.with_context(|| format!("{path} is empty"))??;
+        let first = began.elapsed();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok((first, began.elapsed()))
     }
 
     /// Status, cookie and text of the answer.

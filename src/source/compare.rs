@@ -11,6 +11,7 @@ mod file;
 mod lines;
 mod renames;
 mod summary;
+mod texts;
 mod words;
 
 use std::collections::HashMap;
@@ -47,8 +48,6 @@ const KEPT_FILES: usize = 300_000;
 const READERS: usize = 4;
 /// Bytes of places that one entry names, at most; more go into further entries of the same group.
 const ENTRY_ROOM: usize = 40_000;
-/// The blob of no bytes.
-const EMPTY: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +85,16 @@ pub enum Count {
     Binary,
     /// Larger than [`LARGEST_COUNTED`].
     Large,
+}
+
+impl Count {
+    /// Lines added and removed, where there are lines.
+    fn lines(self) -> Option<u64> {
+        match self {
+            Self::Lines { added, removed } => Some(u64::from(added) + u64::from(removed)),
+            Self::Binary | Self::Large => None,
+        }
+    }
 }
 
 /// A file that differs.
@@ -134,11 +143,12 @@ pub(super) struct Comparisons {
     repositories: Arc<Repositories>,
     trees: Trees,
     kept: Mutex<Kept>,
+    shelf: texts::Shelf,
 }
 
 impl Comparisons {
     pub(super) fn new(repositories: Arc<Repositories>) -> Self {
-        Self { repositories, trees: Trees::new(), kept: Mutex::new(LruCache::new(KEPT)) }
+        Self { repositories, trees: Trees::new(), kept: Mutex::new(LruCache::new(KEPT)), shelf: texts::Shelf::new() }
     }
 
     fn compare(&self, pair: &Pair) -> Result<Arc<Comparison>, SourceError> {
@@ -165,8 +175,7 @@ impl Comparisons {
 
     /// Finds what was renamed.
     fn resolve(&self, product: &str, changes: &[Change]) -> Result<Comparison, SourceError> {
-        let empty = ObjectId::parse(EMPTY).ok_or(SourceError::BadCommit)?;
-        let mut renames = renames::exact(changes, empty);
+        let mut renames = renames::exact(changes);
         let (bags, looked) = self.bags(product, changes, &renames)?;
         renames.extend(renames::similar(changes, &renames, &bags));
         let moved: HashMap<usize, Rename> = renames.iter().map(|one| (one.new, *one)).collect();
@@ -354,7 +363,7 @@ fn drafts(pair: &Pair, path: &RepoPath, facts: Vec<(&str, serde_json::Value)>, p
     let mut all: Vec<Vec<Shown>> = vec![Vec::new()];
     let mut room = ENTRY_ROOM;
     for place in places {
-        let names = place.path.text.len() * 3 + place.path.hex.as_ref().map_or(0, String::len);
+        let names = serde_json::to_string(&place.path).map_or(ENTRY_ROOM, |text| text.len());
         let size = names + place.lines.len() * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 200;
         if size > room {
             all.push(Vec::new());

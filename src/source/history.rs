@@ -258,6 +258,11 @@ impl Reader {
         }
         Ok(Some(bytes))
     }
+
+    /// The size of a file, in bytes.
+    pub(in crate::source) fn size(&self, side: Side) -> Result<u64, SourceError> {
+        Ok(self.handle.size(side.id)?)
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod past;
 mod raw;
 pub mod text;
 pub mod tree;
+pub mod varint;
 mod walk;
 
 use std::num::NonZeroUsize;

@@ -16,6 +16,10 @@ pub const LARGEST_OBJECT: u64 = 1 << 30;
 pub struct ObjectId([u8; 20]);
 
 impl ObjectId {
+    /// The blob of no bytes. A file of it is like any other, so that tells nothing of where one came from.
+    pub(super) const EMPTY: Self =
+        Self([0xe6, 0x9d, 0xe2, 0x9b, 0xb2, 0xd1, 0xd6, 0x43, 0x4b, 0x8b, 0x29, 0xae, 0x77, 0x5a, 0xd8, 0xc2, 0xe4, 0x8c, 0x53, 0x91]);
+
     /// From 40 hexadecimal digits, of either case.
     #[must_use]
     pub fn parse(hex: &str) -> Option<Self> {

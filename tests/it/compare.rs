@@ -13,6 +13,7 @@ use crate::harness::{Backend, Client, Grant, Portal, canaries_in, on_both};
 on_both! {
     oddities_are_told_as_what_they_are
     a_rename_across_the_scope_is_an_added_file
+    what_may_be_read_in_one_version_only_differs_though_its_bytes_do_not
     a_summary_is_what_a_scan_of_both_versions_finds
     a_summary_is_cut_to_what_may_be_read_of_each_version
     what_is_shown_of_a_file_turns_one_version_into_the_other
@@ -340,6 +341,7 @@ async fn oddities(portal: &Portal) -> tempfile::TempDir {
         (b"secret/like.c", FileMode::Blob, lines(700, 760).into()),
         (b"shape", FileMode::Blob, b"a file\n".to_vec()),
         (b"spaces.c", FileMode::Blob, b"if (a)\n\treturn 1;\nreturn 0;\n".to_vec()),
+        (b"still/kept.c", FileMode::Blob, b"int kept;\n".to_vec()),
         (b"sub", FileMode::Commit, submodule("1")),
         (b"tests/case.c", FileMode::Blob, b"int test = 1;\n".to_vec()),
         (b"tool.sh", FileMode::Blob, b"#!/bin/sh\n".to_vec()),
@@ -363,6 +365,7 @@ async fn oddities(portal: &Portal) -> tempfile::TempDir {
         (b"open/like.c", FileMode::Blob, (lines(700, 755) + &lines(910, 915)).into()),
         (b"shape", FileMode::Link, b"a file\n".to_vec()),
         (b"spaces.c", FileMode::Blob, b"if (a)\n    return 1;\nreturn  0;\n".to_vec()),
+        (b"still/kept.c", FileMode::Blob, b"int kept;\n".to_vec()),
         (b"sub", FileMode::Commit, submodule("2")),
         (b"tests/case.c", FileMode::Blob, b"int test = 2;\n".to_vec()),
         (b"tool.sh", FileMode::BlobExecutable, b"#!/bin/sh\n".to_vec()),
@@ -518,5 +521,33 @@ async fn a_rename_across_the_scope_is_an_added_file(backend: Backend) {
     }
     for outside in ["secret/kept.c", "b/moved.c", "c/same.txt", "Makefile"] {
         client.get(&format!("/p/bench/compare/v1/v2/{outside}")).await.is(404);
+    }
+}
+
+async fn what_may_be_read_in_one_version_only_differs_though_its_bytes_do_not(backend: Backend) {
+    let portal = Portal::bare(backend).await;
+    let _home = oddities(&portal).await;
+    let person = portal
+        .reviewer(&[
+            Grant::of("bench").versions(&["v1"]).paths(&["Makefile"], &[]),
+            Grant::of("bench").versions(&["v2"]).paths(&["still"], &[]),
+        ])
+        .await;
+    let client = portal.sign_in(&person).await;
+    let found = client.get_json("/p/bench/compare/v1/v2").await.is(200).json();
+    assert_eq!(told(&found), ["removed Makefile +0 -2", "added still/kept.c +1 -0"]);
+    assert_eq!(
+        told(&client.get_json("/p/bench/compare/v2/v1").await.is(200).json()),
+        ["added Makefile +2 -0", "removed still/kept.c +0 -1"]
+    );
+    let file = client.get_json("/p/bench/compare/v1/v2/still/kept.c").await.is(200).json();
+    assert_eq!((&file["change"], &file["old"]), (&"added".into(), &Value::Null));
+    // Whoever may read it in both is told that it is the same; in neither, nothing.
+    let both = portal.reviewer(&[Grant::of("bench").paths(&["still"], &[])]).await;
+    let both = portal.sign_in(&both).await;
+    assert_eq!(told(&both.get_json("/p/bench/compare/v1/v2").await.is(200).json()), [""; 0]);
+    assert_eq!(both.get_json("/p/bench/compare/v1/v2/still/kept.c").await.is(200).json()["change"], Value::Null);
+    for outside in ["unchanged.c", "Makefile"] {
+        both.get(&format!("/p/bench/compare/v1/v2/{outside}")).await.is(404);
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{CommitId, Numbers};
 use crate::search::SearchError;
 use crate::source::history::Run;
+use crate::source::varint::{array, put, take};
 
 const NAME: &str = "commits";
 /// Raised whenever a table written before could be misread.
@@ -166,38 +167,6 @@ pub(super) fn decode_runs(mut bytes: &[u8]) -> Option<Vec<Run>> {
         runs.push(Run { added: lines & 1 == 1, first, lines: u32::try_from(lines >> 1).ok()? });
     }
     Some(runs)
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow (LEB128).
-fn put(out: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let low = u8::try_from(number & 0x7F).unwrap_or(0);
-        number >>= 7;
-        if number == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (first, after) = rest.split_first()?;
-        *rest = after;
-        number |= u64::from(first & 0x7F).checked_shl(shift)?;
-        if first & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*first)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::lines::{Hunk, Row, decode, hunks, rows, whole_lines};
+use super::lines::{Hunk, Row, decode, rows};
 use super::summary::neighbours;
-use super::words::{changed, pairs};
+use super::texts::{Held, text};
 use super::{Changed, Comparisons, Fate, Selection, Side, drafts, lines_of, names_of};
 use crate::access::{Pair, Resource};
 use crate::audit::{Draft, Receipt, Recordable, Recorded, Shown};
@@ -116,15 +116,18 @@ impl Comparisons {
             },
         };
         let fate = own.map(|_| found.fate());
+        let held = self.held(&to.product, found.old, found.new)?;
         let (path, before) = (found.path.clone(), found.before.clone().unwrap_or_else(|| found.path.clone()));
-        let part = |path: RepoPath, side: Option<Side>| side.map(|side| self.part(&to.product, path, side)).transpose();
-        let (old, new) = (part(before, found.old)?, part(found.path, found.new)?);
-        let likeness = found.likeness;
+        let part = |path: RepoPath, side: Option<Side>, what: &Option<(u64, What)>| {
+            side.zip(what.as_ref()).map(|(side, (size, what))| Part { path, side, size: *size, what: what.clone() })
+        };
+        let [was, is] = &held.sides;
+        let (old, new) = (part(before, found.old, was), part(found.path, found.new, is));
         let mut found = Difference {
             from,
             to,
             fate,
-            likeness,
+            likeness: found.likeness,
             old,
             new,
             hunks: Vec::new(),
@@ -137,10 +140,8 @@ impl Comparisons {
             previous,
             next,
         };
-        if let (Some(old), Some(new)) = (found.text(true), found.text(false))
-            && fate.is_some()
-        {
-            found.compare(&old, &new, asked);
+        if let (Some([old, new]), true) = (held.texts(), fate.is_some()) {
+            found.compare(&held, (lines_of(&old), lines_of(&new)), asked);
         }
         Ok(Some(SealedDifference { pair, path, found }))
     }
@@ -161,14 +162,25 @@ impl Comparisons {
         Ok(Some(Changed { path: path.clone(), before: None, old, new, likeness: 0 }))
     }
 
-    fn part(&self, product: &str, path: RepoPath, side: Side) -> Result<Part, SourceError> {
+    /// Both sides, as they are kept or read now.
+    fn held(&self, product: &str, old: Option<Side>, new: Option<Side>) -> Result<Arc<Held>, SourceError> {
+        let key = [old, new].map(|side| side.map(|side| (side.kind, side.id)));
+        if let Some(held) = self.shelf.get(&key) {
+            return Ok(held);
+        }
+        let what = |side: Option<Side>| side.map(|side| self.what(product, side)).transpose();
+        let held = Arc::new(Held::new([what(old)?, what(new)?]));
+        self.shelf.put(key, &held);
+        Ok(held)
+    }
+
+    /// What stands on a side, and its size in bytes.
+    fn what(&self, product: &str, side: Side) -> Result<(u64, What), SourceError> {
         if side.kind == EntryKind::Submodule {
-            return Ok(Part { path, side, size: 0, what: What::Submodule(side.id) });
+            return Ok((0, What::Submodule(side.id)));
         }
         let handle = self.repositories.handle(product)?;
-        let Some(bytes) = handle.read_within(side.id, LARGEST_COMPARED)? else {
-            return Ok(Part { path, side, size: handle.size(side.id)?, what: What::Large });
-        };
+        let Some(bytes) = handle.read_within(side.id, LARGEST_COMPARED)? else { return Ok((handle.size(side.id)?, What::Large)) };
         let what = match side.kind {
             EntryKind::Symlink => What::Link(name_text(&bytes)),
             _ => match decode(&bytes) {
@@ -177,7 +189,7 @@ impl Comparisons {
                 Content::Binary => What::Binary(sha256(&bytes)),
             },
         };
-        Ok(Part { path, side, size: bytes.len() as u64, what })
+        Ok((bytes.len() as u64, what))
     }
 }
 
@@ -190,11 +202,7 @@ impl Difference {
     /// The text of a side, where both are texts or nothing.
     #[must_use]
     pub fn text(&self, old: bool) -> Option<Arc<Text>> {
-        let text = |part: &Option<Part>| match part.as_ref().map(|part| &part.what) {
-            None => Some(Arc::new(Text::from(String::new()))),
-            Some(What::Text(text)) => Some(Arc::clone(text)),
-            Some(_) => None,
-        };
+        let text = |part: &Option<Part>| text(part.as_ref().map(|part| &part.what));
         let both = (text(&self.old)?, text(&self.new)?);
         Some(if old { both.0 } else { both.1 })
     }
@@ -206,35 +214,18 @@ impl Difference {
         (sum(|hunk| &hunk.new), sum(|hunk| &hunk.old))
     }
 
-    fn compare(&mut self, old: &Text, new: &Text, asked: &Asked) {
-        self.hunks = hunks(old, new, asked.loose);
-        let all = rows(&self.hunks, (lines_of(old), lines_of(new)), asked.context, &asked.opened);
+    fn compare(&mut self, held: &Held, lines: (u32, u32), asked: &Asked) {
+        self.hunks.clone_from(&held.differing(asked.loose).hunks);
+        let all = rows(&self.hunks, lines, asked.context, &asked.opened);
         self.all_rows = all.len();
         self.at = asked.at.min(all.len().saturating_sub(1)) / MOST_ROWS * MOST_ROWS;
         self.rows = all.into_iter().skip(self.at).take(MOST_ROWS).collect();
         let (old_shown, new_shown) = self.shown_lines();
-        let (olds, news): (Vec<&str>, Vec<&str>) = (whole_lines(old).collect(), whole_lines(new).collect());
-        let bare = |lines: &[&'_ str], range: &Range<u32>| -> Vec<String> {
-            let lines = lines.get(range.start as usize..range.end as usize).unwrap_or_default();
-            lines.iter().map(|line| line.trim_end_matches(['\n', '\r']).to_owned()).collect()
-        };
-        for hunk in &self.hunks {
-            let is_shown =
-                (hunk.old.clone().any(|n| old_shown.contains(&(n + 1)))) || hunk.new.clone().any(|n| new_shown.contains(&(n + 1)));
-            if !is_shown || hunk.old.is_empty() || hunk.new.is_empty() {
-                continue;
-            }
-            let (before, after) = (bare(&olds, &hunk.old), bare(&news, &hunk.new));
-            let (before, after): (Vec<&str>, Vec<&str>) =
-                (before.iter().map(String::as_str).collect(), after.iter().map(String::as_str).collect());
-            for (i, j) in pairs(&before, &after) {
-                let number = |start: u32, at: usize| start + u32::try_from(at).unwrap_or(0) + 1;
-                let (a, b) = (number(hunk.old.start, i), number(hunk.new.start, j));
-                self.pairs.push((a, b));
-                let (was, is) = changed(before.get(i).unwrap_or(&""), after.get(j).unwrap_or(&""));
-                self.old_words.insert(a, was);
-                self.new_words.insert(b, is);
-            }
+        let shows = |shown: &BTreeSet<u32>, range: &Range<u32>| shown.range(range.start + 1..range.end + 1).next().is_some();
+        for became in held.became(asked.loose, &|hunk| shows(&old_shown, &hunk.old) || shows(&new_shown, &hunk.new)) {
+            self.pairs.extend(&became.pairs);
+            self.old_words.extend(became.old_words.iter().cloned());
+            self.new_words.extend(became.new_words.iter().cloned());
         }
     }
 

@@ -94,13 +94,13 @@ impl Bag {
     }
 }
 
-/// The files that are there under another name with the same bytes. An empty file is like any other, so it tells nothing.
-pub(super) fn exact(changes: &[Change], empty: ObjectId) -> Vec<Rename> {
+/// The files that are there under another name with the same bytes, of which there are some.
+pub(super) fn exact(changes: &[Change]) -> Vec<Rename> {
     let mut removed: HashMap<(EntryKind, ObjectId), Vec<usize>> = HashMap::new();
     for (at, change) in changes.iter().enumerate() {
         if let (Some(old), None) = (change.old, change.new)
             && matches!(old.kind, EntryKind::Blob | EntryKind::Symlink)
-            && old.id != empty
+            && old.id != ObjectId::EMPTY
         {
             removed.entry((old.kind, old.id)).or_default().push(at);
         }
@@ -199,17 +199,17 @@ mod tests {
 
     #[test]
     fn the_same_bytes_go_to_the_same_name_first_and_only_once() {
-        let empty = ObjectId::from_bytes(&[0; 20]).unwrap();
+        let empty = Some(Side { id: ObjectId::EMPTY, ..side(0) });
         let changes = [
             change("a/one.c", Some(side(1)), None),
             change("a/two.c", Some(side(1)), None),
             change("b/two.c", None, Some(side(1))),
             change("c/three.c", None, Some(side(1))),
             change("d/four.c", None, Some(side(1))),
-            change("e/nothing", Some(side(0)), None),
-            change("f/nothing", None, Some(side(0))),
+            change("e/nothing", empty, None),
+            change("f/nothing", None, empty),
         ];
-        assert_eq!(told(&changes, &exact(&changes, empty)), ["a/two.c > b/two.c 100", "a/one.c > c/three.c 100"]);
+        assert_eq!(told(&changes, &exact(&changes)), ["a/two.c > b/two.c 100", "a/one.c > c/three.c 100"]);
     }
 
     #[test]

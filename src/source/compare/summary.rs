@@ -94,6 +94,16 @@ impl Selection {
             && !(self.without_vendored && look.vendored)
             && (at(&file.path) || file.before.as_ref().is_some_and(at))
     }
+
+    /// Whether a page lists it. What it looks like is found out only if that is asked about.
+    fn lists(&self, file: &Changed, count: Option<Count>) -> bool {
+        let by_look = self.purpose.is_some() || self.without_vendored || self.language.is_some();
+        let look = if by_look { (self.look)(&file.path) } else { Look::default() };
+        self.directory.contains(&file.path)
+            && self.takes(file, look)
+            && self.language.as_ref().is_none_or(|wanted| look.language.unwrap_or(OTHER) == wanted)
+            && (self.only != Some(Only::Binary) || count == Some(Count::Binary))
+    }
 }
 
 /// How many files, and how many lines of them.
@@ -208,11 +218,7 @@ impl Comparisons {
             }
         }
         if chosen.order == Order::Size {
-            let lines = |at: &usize| match count(*at) {
-                Some(Count::Lines { added, removed }) => Some(u64::from(added) + u64::from(removed)),
-                _ => None,
-            };
-            here.sort_by_key(|at| std::cmp::Reverse(lines(at)));
+            here.sort_by_key(|at| std::cmp::Reverse(count(*at).and_then(Count::lines)));
         }
         let pages = here.len().div_ceil(PAGE).max(1);
         let page = chosen.page.min(pages - 1);
@@ -231,26 +237,15 @@ const OTHER: &str = "Other";
 /// The files before and behind one, among those chosen, in the order asked for.
 pub(super) fn neighbours(comparison: &Comparison, at: usize, chosen: &Selection) -> [Option<Changed>; 2] {
     let count = |at: usize| comparison.counts.get(at).and_then(|count| count.get().copied());
-    let takes = |(place, file): &(usize, &Changed)| {
-        let look = (chosen.look)(&file.path);
-        *place == at
-            || (chosen.directory.contains(&file.path)
-                && chosen.takes(file, look)
-                && chosen.language.as_ref().is_none_or(|wanted| look.language.unwrap_or(OTHER) == wanted)
-                && (chosen.only != Some(Only::Binary) || count(*place) == Some(Count::Binary)))
-    };
-    let mut all: Vec<(usize, &Changed)> = comparison.files.iter().enumerate().filter(takes).collect();
-    if chosen.order == Order::Size {
-        all.sort_by_key(|(place, _)| {
-            std::cmp::Reverse(match count(*place) {
-                Some(Count::Lines { added, removed }) => Some(u64::from(added) + u64::from(removed)),
-                _ => None,
-            })
-        });
+    let takes = |place: &usize| comparison.files.get(*place).is_some_and(|file| chosen.lists(file, count(*place)));
+    let near = |place: Option<usize>| comparison.files.get(place?).cloned();
+    if chosen.order == Order::Path {
+        return [near((0..at).rev().find(takes)), near((at + 1..comparison.files.len()).find(takes))];
     }
-    let here = all.iter().position(|(place, _)| *place == at).unwrap_or(0);
-    let near = |place: Option<usize>| all.get(place?).map(|(_, file)| (*file).clone());
-    [near(here.checked_sub(1)), near(here.checked_add(1))]
+    let mut all: Vec<usize> = (0..comparison.files.len()).filter(|place| *place == at || takes(place)).collect();
+    all.sort_by_key(|place| std::cmp::Reverse(count(*place).and_then(Count::lines)));
+    let here = all.iter().position(|place| *place == at).unwrap_or(0);
+    [here.checked_sub(1), here.checked_add(1)].map(|place| near(all.get(place?).copied()))
 }
 
 /// The way down to the directory, and those in it, each with all that differs below.

@@ -5,18 +5,25 @@ use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
-/// Bytes of a line that is looked into, and pairs of lines of one hunk that are held against each other.
+/// Bytes of a line that is looked into, and pairs of lines of one hunk that are held against each other, and words in all of these.
 const LONGEST: usize = 2_000;
 const MOST_PAIRS: usize = 10_000;
+const MOST_WORDS: usize = 2_000_000;
 /// Per cent that two lines must share to be called one line that changed.
 const LEAST: u64 = 30;
 
 /// Places in two lists of lines that are one line, before and after. In order.
-pub(super) fn pairs(old: &[&str], new: &[&str]) -> Vec<(usize, usize)> {
+pub(super) fn pairs<'l>(old: &[&'l str], new: &[&'l str]) -> Vec<(usize, usize)> {
     if old.is_empty() || new.is_empty() || old.len().saturating_mul(new.len()) > MOST_PAIRS {
         return Vec::new();
     }
-    let (olds, news): (Vec<_>, Vec<_>) = (old.iter().map(|line| bag(line)).collect(), new.iter().map(|line| bag(line)).collect());
+    let mut numbers = HashMap::new();
+    let mut bags = |lines: &[&'l str]| lines.iter().copied().map(|line| bag(&mut numbers, line)).collect::<Vec<_>>();
+    let (olds, news) = (bags(old), bags(new));
+    let sum = |bags: &[Bag]| bags.iter().map(|(words, _)| words.len()).sum::<usize>();
+    if sum(&olds) * news.len() + sum(&news) * olds.len() > MOST_WORDS {
+        return Vec::new();
+    }
     // The heaviest chain of pairs that do not cross: `best[i][j]` is that of the lines from i and from j on.
     let width = news.len() + 1;
     let mut best = vec![0_u64; (olds.len() + 1) * width];
@@ -119,25 +126,46 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-type Bag<'a> = (HashMap<&'a str, u64>, u64);
+/// The words of a line by number, in that order, each with how many bytes of it there are; and all of these bytes.
+type Bag = (Vec<(u32, u32)>, u64);
 
-fn bag(line: &str) -> Bag<'_> {
-    let mut bag: Bag<'_> = (HashMap::new(), 0);
-    for word in words(line.get(..LONGEST).unwrap_or(line)).filter(|word| !word.trim().is_empty()) {
-        let bytes = word.len() as u64;
-        *bag.0.entry(word).or_default() += bytes;
-        bag.1 += bytes;
+fn bag<'l>(numbers: &mut HashMap<&'l str, u32>, line: &'l str) -> Bag {
+    let mut bag: Vec<(u32, u32)> = Vec::new();
+    for word in words(line.get(..line.floor_char_boundary(LONGEST)).unwrap_or(line)).filter(|word| !word.trim().is_empty()) {
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        bag.push((*numbers.entry(word).or_insert(next), u32::try_from(word.len()).unwrap_or(u32::MAX)));
     }
-    bag
+    let bytes = bag.iter().map(|(_, bytes)| u64::from(*bytes)).sum();
+    bag.sort_unstable();
+    bag.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            earlier.1 += later.1;
+        }
+        same
+    });
+    (bag, bytes)
 }
 
 /// Per cent that two lines share.
-fn alike(a: &Bag<'_>, b: &Bag<'_>) -> u64 {
-    if a.1 + b.1 == 0 {
+fn alike((a, in_a): &Bag, (b, in_b): &Bag) -> u64 {
+    if in_a + in_b == 0 {
         return 100;
     }
-    let common: u64 = a.0.iter().filter_map(|(word, bytes)| Some((*bytes).min(*b.0.get(word)?))).sum();
-    common * 200 / (a.1 + b.1)
+    let (mut mine, mut theirs) = (a.iter().peekable(), b.iter().peekable());
+    let mut common = 0;
+    while let (Some((word, x)), Some((other, y))) = (mine.peek(), theirs.peek()) {
+        if word == other {
+            common += u64::from(*x.min(y));
+        }
+        if word <= other {
+            mine.next();
+        }
+        if other <= word {
+            theirs.next();
+        }
+    }
+    common * 200 / (in_a + in_b)
 }
 
 #[cfg(test)]
@@ -167,6 +195,11 @@ mod tests {
         assert_eq!(pairs(&["alpha beta"], &["gamma delta"]), []);
         assert_eq!(pairs(&[], &["x"]), []);
         assert_eq!(pairs(&["same words"; 101], &["same words"; 101]), []);
+        assert_eq!(pairs(&["same words"; 100], &["same words"; 100]).len(), 100);
+        // Few lines, and more words in them than are held against each other.
+        let long: Vec<String> = (0..100).map(|n| (0..400).map(|word| format!("{n}_{word} ")).collect::<Vec<_>>().concat()).collect();
+        let long: Vec<&str> = long.iter().map(String::as_str).collect();
+        assert_eq!((pairs(&long, &long), pairs(&long[..10], &long[..10]).len()), (vec![], 10));
     }
 
     proptest! {

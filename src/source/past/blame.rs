@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use super::shown::{Deadline, Inquiry, reads, with_commits};
+use super::shown::{Deadline, Inquiry, MOST_BYTES_OF_NAMES, weight, with_commits};
 use super::{NONE, NOWHERE, window};
 use crate::access::{Cleared, Entitled, Resource, Sought};
 use crate::audit::{Draft, Kind, Receipt, Shown};
@@ -14,10 +14,12 @@ use crate::catalog::{Place, RepoPath, path_text};
 use crate::source::history::{Side, Words, hunks, text_of};
 use crate::source::text::{self, Content};
 use crate::source::tree::{EntryKind, ObjectId};
-use crate::source::{LARGEST_TEXT, Opened, SourceError, Vault, with_object};
+use crate::source::{Opened, SourceError, Vault, with_object};
 
 /// Lines of a page at most: its entry names the commit of each.
-pub(super) const MOST_LINES: u64 = 1_000;
+const MOST_LINES: u64 = 1_000;
+/// Lines of a page where the path alone fills much of the entry.
+const FEW_LINES: u64 = 200;
 /// Lines of a blame that is kept in memory.
 const KEPT_LINES: usize = 200_000;
 
@@ -55,11 +57,20 @@ pub struct Blamed {
     size: u64,
     data: Arc<Vec<u8>>,
     stands: bool,
-    text: bool,
+    nature: Nature,
     total: u64,
     first: u64,
     lines: Vec<Origin>,
     commits: Vec<BlameCommit>,
+}
+
+/// Whether a file has lines to speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    Text,
+    NoText,
+    /// Larger than [`LARGEST_FILE`](crate::source::history::LARGEST_FILE).
+    Large,
 }
 
 /// Where a line comes from.
@@ -127,8 +138,7 @@ pub struct BlameTold<'a> {
     pub state: State,
     /// The path leads to something in the version, too.
     pub stands: bool,
-    /// False: it has no lines to speak of.
-    pub text: bool,
+    pub nature: Nature,
     /// Lines in the whole file.
     pub total: u64,
     /// The number of the first line shown, counted from 1.
@@ -149,7 +159,7 @@ impl Blamed {
             opened,
             state: blamed.state,
             stands: blamed.stands,
-            text: blamed.text,
+            nature: blamed.nature,
             total: blamed.total,
             first: blamed.first,
             lines: &blamed.lines,
@@ -170,17 +180,8 @@ impl Vault {
         asked: BlameAsked,
         deadline: Deadline,
     ) -> Result<Result<Entitled<Blamed>, Entitled<Sought>>, SourceError> {
-        let place = sought.resource().place().clone();
-        let found = {
-            let reads = reads(&sought);
-            let key = sought.scope_key();
-            let mut inquiry = Inquiry::new(self, &place, &reads, deadline)?;
-            inquiry.blame(self, &place, asked, key)?
-        };
-        Ok(match found.map(|blamed| sought.fork(blamed)) {
-            Some(Ok(entitled)) => Ok(entitled),
-            _ => Err(sought),
-        })
+        let scope = sought.scope_key();
+        self.inquire(sought, deadline, |inquiry, place| inquiry.blame(self, place, asked, scope))
     }
 }
 
@@ -196,11 +197,10 @@ impl Inquiry<'_> {
         let track = self.follow(number);
         let file = self.past.side(self.side(track, at)).filter(|side| side.kind != EntryKind::Submodule);
         let Some(file) = file else { return Ok(None) };
-        let (size, data) = match self.reader.bytes(Some(file))? {
-            Some(data) => (data.len() as u64, data),
-            // So large that its lines are not compared.
-            None => (LARGEST_TEXT, Arc::default()),
-        };
+        let read = self.reader.bytes(Some(file))?;
+        let nature = if read.is_some() { Nature::NoText } else { Nature::Large };
+        let size = read.as_ref().map_or_else(|| self.reader.size(file), |data| Ok(data.len() as u64))?;
+        let data = read.unwrap_or_default();
         let blamed = Blamed {
             place: place.clone(),
             state: asked.state,
@@ -208,14 +208,16 @@ impl Inquiry<'_> {
             size,
             data: Arc::clone(&data),
             stands: self.side(track, self.head) != NONE,
-            text: false,
+            nature,
             total: 0,
             first: 1,
             lines: Vec::new(),
             commits: Vec::new(),
         };
-        let shape = if file.kind == EntryKind::Symlink { Content::Binary } else { text::decode(&data) };
-        let Content::Text(decoded) = shape else { return Ok(Some(blamed)) };
+        if nature == Nature::Large || file.kind == EntryKind::Symlink {
+            return Ok(Some(blamed));
+        }
+        let Content::Text(decoded) = text::decode(&data) else { return Ok(Some(blamed)) };
         let commit = self.past.commit(at).map(|commit| commit.id).ok_or(SourceError::BadCommit)?;
         let key = (place.product.clone(), commit, place.path.clone(), scope);
         let kept = || vault.tables.blames.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,13 +244,14 @@ impl Inquiry<'_> {
             })
             .collect();
         let total = all.len() as u64;
-        let most = asked.most.clamp(1, MOST_LINES);
+        let room = if weight(&place.path) > MOST_BYTES_OF_NAMES { FEW_LINES } else { MOST_LINES };
+        let most = asked.most.clamp(1, room);
         let first = (asked.from.clamp(1, total.max(1)) - 1) / most * most;
         let range = window(usize::try_from(first).unwrap_or(usize::MAX), usize::try_from(most).unwrap_or(usize::MAX), all.len());
         let shown: Vec<(u32, u32, u32)> =
             all.get(range).unwrap_or_default().iter().filter_map(|line| origins.get(*line).copied()).collect();
         let (lines, commits) = self.commits(&shown)?;
-        Ok(Some(Blamed { text: true, total, first: first + 1, lines, commits, ..blamed }))
+        Ok(Some(Blamed { nature: Nature::Text, total, first: first + 1, lines, commits, ..blamed }))
     }
 
     /// The commits of these lines, in the order in which they are met.

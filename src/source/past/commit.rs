@@ -8,8 +8,7 @@ use std::collections::HashSet;
 
 use super::diff::{DiffLine, bare, numbers, unified};
 use super::rename::Moves;
-use super::shown::{Became, Deadline, Inquiry, reads};
-use super::trail::became;
+use super::shown::{Became, Deadline, Inquiry, MOST_BYTES_OF_NAMES, weight};
 use super::{Change, NONE};
 use crate::access::{Cleared, Entitled, Resource, Sought};
 use crate::audit::{Draft, Kind, Receipt, Shown};
@@ -18,11 +17,12 @@ use crate::source::history::{Changed, Side, Words, text_of};
 use crate::source::tree::ObjectId;
 use crate::source::{SourceError, Vault};
 
-/// Lines and files of a page, and bytes of their names: its entry names every one of them.
+/// Lines and files of a page: its entry names every one of them.
 const MOST_LINES: usize = 2_000;
 const MOST_FILES: usize = 100;
-const MOST_NAMES: usize = 16 << 10;
-/// Pairs of files that came and went which are compared with each other.
+/// Lines of a file whose names alone fill much of an entry.
+const FEW_LINES: usize = 200;
+/// Pairs of files that came and went which are compared with each other; of more, those with the same bytes are one.
 const MOST_PAIRS: usize = 10_000;
 /// Bytes of a file whose lines are compared for a page.
 const LARGEST: usize = 16 << 20;
@@ -170,16 +170,7 @@ impl Vault {
         asked: CommitAsked,
         deadline: Deadline,
     ) -> Result<Result<Entitled<Told>, Entitled<Sought>>, SourceError> {
-        let place = sought.resource().place().clone();
-        let found = {
-            let reads = reads(&sought);
-            let mut inquiry = Inquiry::new(self, &place, &reads, deadline)?;
-            inquiry.tell(&place, asked)?
-        };
-        Ok(match found.map(|told| sought.fork(told)) {
-            Some(Ok(entitled)) => Ok(entitled),
-            _ => Err(sought),
-        })
+        self.inquire(sought, deadline, |inquiry, place| inquiry.tell(place, asked))
     }
 }
 
@@ -228,16 +219,19 @@ impl Inquiry<'_> {
         let differences: Vec<_> = plans.iter().map(|plan| (plan.path.clone(), plan.old, plan.new)).collect();
         let gone = plans.iter().filter(|plan| plan.new.is_none()).count();
         let came = plans.iter().filter(|plan| plan.old.is_none()).count();
-        if gone == 0 || came == 0 || gone.saturating_mul(came) > MOST_PAIRS {
+        if gone == 0 || came == 0 {
             return Ok(plans);
         }
+        let few = gone.saturating_mul(came) <= MOST_PAIRS;
         let moves = Moves::of(differences, self.reads);
         let mut taken: HashSet<RepoPath> = HashSet::new();
         for plan in plans.iter_mut().filter(|plan| plan.old.is_none()) {
             let Some(new) = plan.new else { continue };
             self.deadline.check()?;
-            let source = moves.source_of(&mut self.reader, &plan.path, new)?;
-            plan.from = source.filter(|(path, _)| taken.insert(path.clone()));
+            let free = |path: &RepoPath| !taken.contains(path);
+            let source = if few { moves.source_of(&mut self.reader, &plan.path, new, &free)? } else { moves.same(&plan.path, new, &free) };
+            taken.extend(source.iter().map(|(path, _)| path.clone()));
+            plan.from = source;
         }
         plans.retain(|plan| plan.new.is_some() || !taken.contains(&plan.path));
         Ok(plans)
@@ -247,14 +241,16 @@ impl Inquiry<'_> {
     fn files(&mut self, at: u32, plans: Vec<Plan>, asked: CommitAsked, merge: bool) -> Result<Part, SourceError> {
         let (mut files, mut lines, mut names, mut skip) = (Vec::new(), 0, 0, asked.skip);
         for (number, plan) in plans.into_iter().enumerate().skip(asked.from) {
-            names += plan.path.bytes().len() + plan.from.as_ref().map_or(0, |(path, _)| path.bytes().len());
-            if lines >= MOST_LINES || files.len() >= MOST_FILES || (names > MOST_NAMES && !files.is_empty()) {
+            names += weight(&plan.path) + plan.from.as_ref().map_or(0, |(path, _)| weight(path));
+            let many_names = names > MOST_BYTES_OF_NAMES;
+            if lines >= MOST_LINES || files.len() >= MOST_FILES || (many_names && !files.is_empty()) {
                 return Ok((files, Some((number, 0))));
             }
             self.deadline.check()?;
             let mut file = self.file(at, plan, merge)?;
             let all = file.lines.len();
-            let range = super::window(std::mem::take(&mut skip), MOST_LINES - lines, all);
+            let most = if many_names { FEW_LINES } else { MOST_LINES - lines };
+            let range = super::window(std::mem::take(&mut skip), most, all);
             file.skipped = range.start;
             file.left = all - range.end;
             let end = range.end;
@@ -275,7 +271,7 @@ impl Inquiry<'_> {
         let old = plan.from.as_ref().map(|(_, side)| *side).or(plan.old);
         let mut file = ToldFile {
             stands: track.is_some_and(|track| self.side(track, self.head) != NONE),
-            became: if plan.from.is_some() { Became::Changed } else { became(plan.old, plan.new, merge) },
+            became: if plan.from.is_some() { Became::Changed } else { Became::of(plan.old, plan.new, merge) },
             path: plan.path,
             renamed_from: plan.from.map(|(path, _)| path),
             binary: false,

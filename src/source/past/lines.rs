@@ -7,21 +7,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::diff::{DiffLine, Sign, numbers, unified};
-use super::shown::{Became, Deadline, Inquiry, reads, with_commits};
-use super::trail::became;
+use super::shown::{Deadline, Inquiry, MOST_BYTES_OF_NAMES, Step, weight, with_commits};
 use super::{NONE, NOWHERE};
 use crate::access::{Cleared, Entitled, Resource, Sought};
 use crate::audit::{Draft, Kind, Receipt, Shown};
 use crate::catalog::{Place, RepoPath, path_text};
-use crate::source::history::{Hunk, Words, hunks, text_of};
+use crate::source::history::{Hunk, hunks, text_of};
 use crate::source::tree::ObjectId;
 use crate::source::{SourceError, Vault, with_object};
 
 /// Lines shown of one commit and of a page: the entry names every one of them.
 const MOST_OF_A_COMMIT: usize = 200;
 const MOST_OF_A_PAGE: usize = 2_000;
-/// Bytes of paths in a page.
-const MOST_NAMES: usize = 16 << 10;
 
 #[derive(Clone, Copy, Debug)]
 pub struct LinesAsked {
@@ -45,15 +42,7 @@ pub struct LinesTrail {
 /// A commit that changed the lines.
 #[derive(Clone, Debug)]
 pub struct LinesRow {
-    pub commit: ObjectId,
-    /// When it was written: seconds since the epoch.
-    pub at: i64,
-    /// None where its words may not be shown.
-    pub words: Option<Words>,
-    pub became: Became,
-    /// What the file was called then, and before.
-    pub path: RepoPath,
-    pub renamed_from: Option<RepoPath>,
+    pub step: Step,
     pub lines: Vec<DiffLine>,
     /// Lines of the change that are not shown.
     pub left: usize,
@@ -77,21 +66,22 @@ impl Resource for LinesTrail {
             product: self.place.product.clone(),
             versions: vec![self.place.version.clone()],
             path: path_text(path),
-            commit: Some(row.commit.to_string()),
+            commit: Some(row.step.commit.to_string()),
             ..Shown::default()
         };
         let mut places = Vec::new();
         for row in &self.rows {
             let (lines, removed) = numbers(&row.lines);
-            match &row.renamed_from {
+            let path = &row.step.path;
+            match &row.step.renamed_from {
                 Some(from) => {
-                    places.push(Shown { lines, ..shown(row, &row.path) });
+                    places.push(Shown { lines, ..shown(row, path) });
                     places.push(Shown { removed, ..shown(row, from) });
                 }
-                None => places.push(Shown { lines, removed, ..shown(row, &row.path) }),
+                None => places.push(Shown { lines, removed, ..shown(row, path) }),
             }
         }
-        with_commits(draft, self.rows.iter().map(|row| (row.commit, row.words.is_some()))).showing(places)
+        with_commits(draft, self.rows.iter().map(|row| (row.step.commit, row.step.words.is_some()))).showing(places)
     }
 }
 
@@ -112,7 +102,7 @@ impl LinesTrail {
     #[must_use]
     pub fn told(cleared: &Cleared<Self>) -> LinesTold<'_> {
         let trail = cleared.get().resource();
-        let next = trail.rows.last().filter(|_| trail.more).map(|row| row.commit);
+        let next = trail.rows.last().filter(|_| trail.more).map(|row| row.step.commit);
         LinesTold { place: &trail.place, lines: trail.lines, rows: &trail.rows, next, receipt: cleared.receipt() }
     }
 }
@@ -130,16 +120,7 @@ impl Vault {
         asked: LinesAsked,
         deadline: Deadline,
     ) -> Result<Result<Entitled<LinesTrail>, Entitled<Sought>>, SourceError> {
-        let place = sought.resource().place().clone();
-        let found = {
-            let reads = reads(&sought);
-            let mut inquiry = Inquiry::new(self, &place, &reads, deadline)?;
-            inquiry.lines_trail(&place, asked)?
-        };
-        Ok(match found.map(|trail| sought.fork(trail)) {
-            Some(Ok(entitled)) => Ok(entitled),
-            _ => Err(sought),
-        })
+        self.inquire(sought, deadline, |inquiry, place| inquiry.lines_trail(place, asked))
     }
 }
 
@@ -162,21 +143,21 @@ impl Inquiry<'_> {
         let (mut shown, mut names) = (0, 0);
         while let Some(((at, track), ranges)) = waiting.pop_last() {
             self.deadline.check()?;
-            let Some((row, passed)) = self.step(at, track, &united(ranges), begun)? else { continue };
+            let Some((row, passed)) = self.lines_step(at, track, &united(ranges), begun)? else { continue };
             for (key, ranges) in passed {
                 waiting.entry(key).or_default().extend(ranges);
             }
             let Some(row) = row else { continue };
             if !begun {
-                begun = Some(row.commit) == asked.after;
+                begun = Some(row.step.commit) == asked.after;
                 continue;
             }
-            if rows.len() >= asked.most || shown >= MOST_OF_A_PAGE || names > MOST_NAMES {
+            if rows.len() >= asked.most || shown >= MOST_OF_A_PAGE || names > MOST_BYTES_OF_NAMES {
                 more = true;
                 break;
             }
             shown += row.lines.len();
-            names += row.path.bytes().len();
+            names += weight(&row.step.path) + row.step.renamed_from.as_ref().map_or(0, weight);
             rows.push(row);
         }
         let lines = (u64::from(first), u64::from(last));
@@ -185,7 +166,7 @@ impl Inquiry<'_> {
 
     /// What a commit did to the lines, if anything, and where they were before.
     #[expect(clippy::type_complexity, reason = "it is taken apart where it is called, and nowhere else")]
-    fn step(
+    fn lines_step(
         &mut self,
         at: u32,
         track: usize,
@@ -213,24 +194,19 @@ impl Inquiry<'_> {
             }
             if first.is_none() {
                 let lines = if show && !merge { clipped(unified(&old.text, &own.text, &touched), ranges) } else { Vec::new() };
-                let old = if parent == NOWHERE { NONE } else { self.side(was, parent) };
-                first = Some((hunks.iter().any(touched), was, lines, old));
+                first = Some((hunks.iter().any(touched), lines, Some((parent, was)).filter(|_| parent != NOWHERE)));
             }
             if stands && !before.is_empty() {
                 passed.push((key, before));
             }
         }
-        let Some((touched, was, mut lines, old)) = first else { return Ok(None) };
+        let Some((touched, mut lines, before)) = first else { return Ok(None) };
         if !touched && !merge {
             return Ok(Some((None, passed)));
         }
-        let (commit, written, words) = self.words(at)?;
         let left = lines.len().saturating_sub(MOST_OF_A_COMMIT);
         lines.truncate(MOST_OF_A_COMMIT);
-        let (old, new) = (self.past.side(old), self.past.side(self.side(track, at)));
-        let renamed_from = (!merge && was != track).then(|| self.path(was));
-        let became = became(old, new, merge);
-        Ok(Some((Some(LinesRow { commit, at: written, words, became, path: self.path(track), renamed_from, lines, left }), passed)))
+        Ok(Some((Some(LinesRow { step: self.step(at, track, before)?, lines, left }), passed)))
     }
 }
 

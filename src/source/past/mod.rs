@@ -25,7 +25,6 @@ mod table;
 mod tests;
 mod trail;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
@@ -33,12 +32,12 @@ use super::history::Side;
 use super::tree::ObjectId;
 use crate::catalog::RepoPath;
 
-pub use blame::{BlameAsked, BlameCommit, BlameTold, Blamed, Origin, State};
+pub use blame::{BlameAsked, BlameCommit, BlameTold, Blamed, Nature, Origin, State};
 pub use commit::{CommitAsked, CommitTold, Told, ToldFile};
 pub use diff::{DiffLine, Sign};
 pub use lines::{LinesAsked, LinesRow, LinesTold, LinesTrail};
 pub(super) use shown::Tables;
-pub use shown::{Became, Deadline, Edition};
+pub use shown::{Became, Deadline, Edition, Step};
 pub use trail::{Trail, TrailAsked, TrailRow, Trailed};
 
 /// Nothing stands there.
@@ -50,7 +49,10 @@ const NOWHERE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Past {
     commits: Vec<Commit>,
-    numbers: HashMap<ObjectId, u32>,
+    /// Places of commits in the order of their ids.
+    by_id: Vec<u32>,
+    /// Places of the parents of all commits, commit by commit.
+    parents: Vec<u32>,
     /// By number, in the order in which they first appeared.
     paths: Vec<RepoPath>,
     /// Numbers of paths in the order of the paths' bytes: what lies below a directory stands side by side.
@@ -70,8 +72,8 @@ struct Commit {
     id: ObjectId,
     /// Seconds since the epoch, by the committer's clock: what histories are ordered by.
     at: i64,
-    parents: Vec<u32>,
-    /// Its first change.
+    /// Where its parents begin among those of all commits, and its changes among all changes.
+    first_parent: u32,
     first: u32,
 }
 
@@ -86,8 +88,10 @@ struct Change {
 }
 
 impl Past {
-    fn new(commits: Vec<Commit>, paths: Vec<RepoPath>, sides: Vec<Side>, changes: Vec<Change>) -> Self {
-        let numbers = commits.iter().map(|commit| commit.id).zip(0..).collect();
+    fn new(commits: Vec<Commit>, parents: Vec<u32>, paths: Vec<RepoPath>, sides: Vec<Side>, changes: Vec<Change>) -> Self {
+        let id = |place: &u32| commits.get(*place as usize).map(|commit| commit.id);
+        let mut by_id: Vec<u32> = (0..).take(commits.len()).collect();
+        by_id.sort_unstable_by_key(id);
         let mut sorted: Vec<u32> = (0..).take(paths.len()).collect();
         sorted.sort_by(|a, b| paths.get(*a as usize).cmp(&paths.get(*b as usize)));
         let mut begins = vec![0_u32; paths.len() + 1];
@@ -111,11 +115,20 @@ impl Past {
                 *slot += 1;
             }
         }
-        Self { commits, numbers, paths, sorted, sides, changes, by_path, begins }
+        Self { commits, by_id, parents, paths, sorted, sides, changes, by_path, begins }
     }
 
     fn find(&self, id: ObjectId) -> Option<u32> {
-        self.numbers.get(&id).copied()
+        let at = self.by_id.binary_search_by_key(&Some(id), |place| self.commit(*place).map(|commit| commit.id)).ok()?;
+        self.by_id.get(at).copied()
+    }
+
+    /// Bytes that it takes in memory, about.
+    fn size(&self) -> usize {
+        let paths = self.paths.iter().map(|path| path.bytes().len() + size_of::<RepoPath>()).sum::<usize>();
+        let numbers = [&self.by_id, &self.parents, &self.sorted, &self.by_path, &self.begins].map(Vec::len).iter().sum::<usize>();
+        let lists = size_of_val(self.commits.as_slice()) + size_of_val(self.sides.as_slice()) + size_of_val(self.changes.as_slice());
+        paths + numbers * size_of::<u32>() + lists
     }
 
     fn commit(&self, place: u32) -> Option<&Commit> {
@@ -123,7 +136,8 @@ impl Past {
     }
 
     fn parents(&self, place: u32) -> &[u32] {
-        self.commit(place).map_or(&[], |commit| commit.parents.as_slice())
+        let first = |place: usize| self.commits.get(place).map_or(self.parents.len(), |commit| commit.first_parent as usize);
+        self.parents.get(first(place as usize)..first(place as usize + 1)).unwrap_or_default()
     }
 
     /// The changes of a commit, in the order of its trees.
@@ -235,13 +249,14 @@ impl Past {
 
     fn track(&self, head: u32, step: &mut dyn FnMut(u32, u128) -> u128) -> Track {
         let mut track = Track { states: Vec::with_capacity(head as usize + 1), origins: Vec::with_capacity(head as usize + 1) };
-        for (place, commit) in (0..=head).zip(&self.commits) {
-            let before = commit.parents.first().map_or(0, |parent| track.state(*parent));
+        for place in (0..=head).take(self.commits.len()) {
+            let parents = self.parents(place);
+            let before = parents.first().map_or(0, |parent| track.state(*parent));
             let state = step(place, before);
-            let same = commit.parents.iter().find(|parent| track.state(**parent) == state);
+            let same = parents.iter().find(|parent| track.state(**parent) == state);
             let origin = match same {
                 Some(parent) => track.origin(*parent),
-                None if commit.parents.is_empty() && state == 0 => NOWHERE,
+                None if parents.is_empty() && state == 0 => NOWHERE,
                 None => place,
             };
             track.states.push(state);

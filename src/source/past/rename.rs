@@ -20,40 +20,57 @@ const PIECE: usize = 64;
 /// What a commit took away and added, within what may be read.
 pub(super) struct Moves {
     gone: Vec<(RepoPath, Side)>,
+    /// Places in `gone`.
+    by_id: HashMap<ObjectId, Vec<usize>>,
     added: HashSet<ObjectId>,
 }
 
 impl Moves {
     pub(super) fn of(differences: impl IntoIterator<Item = Difference>, reads: &dyn Fn(&RepoPath) -> bool) -> Self {
         let (mut gone, mut added) = (Vec::new(), HashSet::new());
+        let mut by_id: HashMap<ObjectId, Vec<usize>> = HashMap::new();
         for (path, old, new) in differences.into_iter().filter(|(path, ..)| reads(path)) {
             match (old, new) {
-                (Some(old), None) => gone.push((path, old)),
+                (Some(old), None) => {
+                    by_id.entry(old.id).or_default().push(gone.len());
+                    gone.push((path, old));
+                }
                 (None, Some(new)) => {
                     added.insert(new.id);
                 }
                 _ => {}
             }
         }
-        Self { gone, added }
+        Self { gone, by_id, added }
     }
 
-    /// The former name of what appeared at `path`, if it has one.
-    pub(super) fn source_of(&self, reader: &mut Reader, path: &RepoPath, new: Side) -> Result<Option<(RepoPath, Side)>, SourceError> {
-        if new.kind == EntryKind::Submodule {
-            return Ok(None);
+    /// Where the same bytes went from, of the places that are `free`; best of all from one of the same name.
+    pub(super) fn same(&self, path: &RepoPath, new: Side, free: &dyn Fn(&RepoPath) -> bool) -> Option<(RepoPath, Side)> {
+        let places = self.by_id.get(&new.id).filter(|_| new.id != ObjectId::EMPTY).map(Vec::as_slice).unwrap_or_default();
+        let gone = places.iter().filter_map(|place| self.gone.get(*place));
+        let alike = gone.filter(|(other, old)| old.kind == new.kind && old.kind != EntryKind::Submodule && free(other));
+        // The first of several.
+        alike.rev().max_by_key(|(other, _)| other.name() == path.name()).cloned()
+    }
+
+    /// The former name of what appeared at `path`, if it has one among the places that are `free`.
+    pub(super) fn source_of(
+        &self,
+        reader: &mut Reader,
+        path: &RepoPath,
+        new: Side,
+        free: &dyn Fn(&RepoPath) -> bool,
+    ) -> Result<Option<(RepoPath, Side)>, SourceError> {
+        if let Some(same) = self.same(path, new, free) {
+            return Ok(Some(same));
         }
         let same_name = |other: &RepoPath| other.name() == path.name();
-        let alike: Vec<_> = self.gone.iter().filter(|(_, old)| old.kind == new.kind).collect();
-        let exact = alike.iter().filter(|(_, old)| old.id == new.id).max_by_key(|(other, _)| same_name(other));
-        if let Some(exact) = exact {
-            return Ok(Some((*exact).clone()));
-        }
+        let alike = self.gone.iter().filter(|(other, old)| old.kind == new.kind && free(other));
         if new.kind != EntryKind::Blob {
             return Ok(None);
         }
         // What stands elsewhere now as it was went there.
-        let mut candidates: Vec<_> = alike.into_iter().filter(|(_, old)| !self.added.contains(&old.id)).collect();
+        let mut candidates: Vec<_> = alike.filter(|(_, old)| !self.added.contains(&old.id)).collect();
         candidates.sort_by_key(|(other, _)| !same_name(other));
         if candidates.is_empty() {
             return Ok(None);

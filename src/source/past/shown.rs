@@ -12,17 +12,20 @@ use super::blame::{Kept, KeptKey};
 use super::gather::gather;
 use super::rename::Moves;
 use super::{NONE, NOWHERE, Past, Track};
-use crate::access::{Entitled, Resource};
+use crate::access::{Entitled, Resource, Sought};
 use crate::audit::Draft;
-use crate::catalog::{Place, RepoPath};
+use crate::catalog::{Place, RepoPath, path_text};
 use crate::entitlements::PathScope;
-use crate::source::history::{History, Reader, Words};
+use crate::source::history::{History, Reader, Side, Words};
 use crate::source::raw::Repositories;
 use crate::source::tree::ObjectId;
 use crate::source::{SourceError, Vault};
 
-/// Names that a file is followed through.
+/// Names that a file is followed through, and the bytes that they take in an entry: it has to hold them all.
 const MOST_NAMES: usize = 64;
+pub(super) const MOST_BYTES_OF_NAMES: usize = 16 << 10;
+/// Bytes of tables kept in memory, and the one asked for last however large it is: the others are read again.
+const KEPT_TABLES: usize = 256 << 20;
 /// Blames kept in memory.
 const KEPT_BLAMES: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
 
@@ -66,6 +69,16 @@ pub enum Became {
 }
 
 impl Became {
+    pub(super) fn of(old: Option<Side>, new: Option<Side>, merge: bool) -> Self {
+        match (old, new) {
+            _ if merge => Self::Merged,
+            (None, _) => Self::Added,
+            (_, None) => Self::Removed,
+            (Some(old), Some(new)) if old.id == new.id => Self::Mode,
+            _ => Self::Changed,
+        }
+    }
+
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -78,10 +91,24 @@ impl Became {
     }
 }
 
+/// A commit that changed what is looked at, a file or some of its lines.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub commit: ObjectId,
+    /// When it was written: seconds since the epoch.
+    pub at: i64,
+    /// None where its words may not be shown.
+    pub words: Option<Words>,
+    pub became: Became,
+    /// What the file was called then, and before.
+    pub path: RepoPath,
+    pub renamed_from: Option<RepoPath>,
+}
+
 /// The tables of all products, as far as they were asked for, and the blames that were made.
 pub(in crate::source) struct Tables {
     directory: PathBuf,
-    open: Mutex<HashMap<String, Arc<Past>>>,
+    open: Mutex<LruCache<String, Arc<Past>>>,
     /// Products whose table is being gathered for somebody.
     busy: Mutex<Vec<String>>,
     freed: Condvar,
@@ -91,7 +118,7 @@ pub(in crate::source) struct Tables {
 impl Tables {
     pub(in crate::source) fn at(directory: PathBuf) -> Self {
         let blames = Mutex::new(LruCache::new(KEPT_BLAMES));
-        Self { directory, open: Mutex::default(), busy: Mutex::default(), freed: Condvar::new(), blames }
+        Self { directory, open: Mutex::new(LruCache::unbounded()), busy: Mutex::default(), freed: Condvar::new(), blames }
     }
 
     fn file(&self, product: &str) -> PathBuf {
@@ -99,7 +126,7 @@ impl Tables {
     }
 
     /// A table that holds this commit: the one in memory, else the one on disk, else one gathered now.
-    fn holding(
+    pub(super) fn holding(
         &self,
         repositories: &Arc<Repositories>,
         product: &str,
@@ -107,7 +134,7 @@ impl Tables {
         deadline: Deadline,
     ) -> Result<Arc<Past>, SourceError> {
         loop {
-            if let Some(past) = self.known(product, head)? {
+            if let Some(past) = self.known(product, head) {
                 return Ok(past);
             }
             let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,21 +172,31 @@ impl Tables {
     }
 
     fn keep(&self, product: &str, past: &Arc<Past>) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(product.to_owned(), Arc::clone(past));
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.put(product.to_owned(), Arc::clone(past));
+        while open.len() > 1 && open.iter().map(|(_, past)| past.size()).sum::<usize>() > KEPT_TABLES {
+            open.pop_lru();
+        }
     }
 
-    fn known(&self, product: &str, head: ObjectId) -> Result<Option<Arc<Past>>, SourceError> {
+    fn known(&self, product: &str, head: ObjectId) -> Option<Arc<Past>> {
         if let Some(past) = self.in_memory(product).filter(|past| past.find(head).is_some()) {
-            return Ok(Some(past));
+            return Some(past);
         }
-        let read =
-            Past::read(&self.file(product)).map_err(|cause| SourceError::Unreadable(format!("the table of its history: {cause}")))?;
-        let Some(past) = read.map(Arc::new) else { return Ok(None) };
+        let past = Arc::new(self.on_disk(product)?);
         let holds_it = past.find(head).is_some();
         if holds_it || self.in_memory(product).is_none() {
             self.keep(product, &past);
         }
-        Ok(holds_it.then_some(past))
+        holds_it.then_some(past)
+    }
+
+    /// The table as it was written. What cannot be read is made anew, as if it were not there.
+    fn on_disk(&self, product: &str) -> Option<Past> {
+        Past::read(&self.file(product)).unwrap_or_else(|cause| {
+            tracing::warn!(product, %cause, "the table of its history cannot be read");
+            None
+        })
     }
 
     /// Writes a product's table, unless it is there and holds all of these commits. `None` when it was told to stop.
@@ -172,7 +209,7 @@ impl Tables {
         go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<()>, SourceError> {
         let unwritten = |cause: std::io::Error| SourceError::Unreadable(format!("the table of its history cannot be kept: {cause}"));
-        let before = Past::read(&self.file(product)).map_err(unwritten)?.filter(|_| !anew);
+        let before = self.on_disk(product).filter(|_| !anew);
         if before.as_ref().is_some_and(|past| heads.iter().all(|head| past.find(*head).is_some())) {
             return Ok(Some(()));
         }
@@ -185,7 +222,27 @@ impl Tables {
     /// Whether the table on disk holds all of these commits.
     pub(in crate::source) fn is_written(&self, product: &str, heads: &[ObjectId]) -> bool {
         let held = |past: &Past| heads.iter().all(|head| past.find(*head).is_some());
-        Past::read(&self.file(product)).is_ok_and(|past| past.as_ref().is_some_and(held))
+        self.on_disk(product).as_ref().is_some_and(held)
+    }
+}
+
+impl Vault {
+    /// Puts a question within a permit, which comes back when there is nothing to tell.
+    pub(super) fn inquire<T: Resource>(
+        &self,
+        sought: Entitled<Sought>,
+        deadline: Deadline,
+        question: impl FnOnce(&mut Inquiry<'_>, &Place) -> Result<Option<T>, SourceError>,
+    ) -> Result<Result<Entitled<T>, Entitled<Sought>>, SourceError> {
+        let found = {
+            let place = sought.resource().place();
+            let reads = |path: &RepoPath| sought.shows(path, false);
+            question(&mut Inquiry::new(self, place, &reads, deadline)?, place)?
+        };
+        Ok(match found.map(|found| sought.fork(found)) {
+            Some(Ok(entitled)) => Ok(entitled),
+            _ => Err(sought),
+        })
     }
 }
 
@@ -230,6 +287,16 @@ impl<'a> Inquiry<'a> {
         let commit = self.past.commit(place).ok_or(SourceError::BadCommit)?;
         let words = self.reader.words(commit.id)?;
         Ok((commit.id, words.authored_at, self.is_open(place).then_some(words)))
+    }
+
+    /// What a commit did to a file; `before` is its first parent, if it has one, and the name that the file had there.
+    pub(super) fn step(&self, at: u32, track: usize, before: Option<(u32, usize)>) -> Result<Step, SourceError> {
+        let (commit, written, words) = self.words(at)?;
+        let merge = self.past.parents(at).len() > 1;
+        let new = self.past.side(self.side(track, at));
+        let old = before.and_then(|(parent, was)| self.past.side(self.side(was, parent)));
+        let renamed_from = before.filter(|(_, was)| !merge && *was != track).map(|(_, was)| self.path(was));
+        Ok(Step { commit, at: written, words, became: Became::of(old, new, merge), path: self.path(track), renamed_from })
     }
 
     /// What stands at a path in each commit: the number by which [`Inquiry::track`] knows it.
@@ -284,9 +351,11 @@ impl<'a> Inquiry<'a> {
         };
         let path = self.path(track);
         let found = match past.side(self.side(track, place)) {
-            Some(new) => moves.source_of(&mut self.reader, &path, new)?,
+            Some(new) => moves.source_of(&mut self.reader, &path, new, &|_| true)?,
             None => None,
         };
+        let known: usize = self.tracks.iter().filter_map(|(path, _)| self.past.path(*path)).map(weight).sum();
+        let found = found.filter(|(path, _)| known + weight(path) <= MOST_BYTES_OF_NAMES);
         let source = found.and_then(|(path, _)| self.past.number_of(&path)).map(|path| self.follow(path));
         self.moves.insert((place, parent, track), source);
         Ok(source.unwrap_or(track))
@@ -304,9 +373,9 @@ impl<'a> Inquiry<'a> {
     }
 }
 
-/// Whether its reader may read this path, by a permit.
-pub(super) fn reads<R: Resource>(permit: &Entitled<R>) -> impl Fn(&RepoPath) -> bool + '_ {
-    |path| permit.shows(path, false)
+/// Bytes that a name takes in an entry: those that are no text are written there twice, and escaped.
+pub(super) fn weight(path: &RepoPath) -> usize {
+    serde_json::to_string(&path_text(path)).map_or(usize::MAX, |text| text.len())
 }
 
 /// Which commits were shown: with their words, and by id and date only.

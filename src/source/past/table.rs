@@ -1,6 +1,7 @@
 //! The table as a file: written whole, read whole, and refused when it is not what was written.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -11,6 +12,7 @@ use super::{Change, Commit, NONE, Past};
 use crate::catalog::RepoPath;
 use crate::source::history::{Side, Step};
 use crate::source::tree::{EntryKind, ObjectId};
+use crate::source::varint::{array, put, take};
 
 /// Raised whenever a table written before could be misread.
 const MAGIC: &[u8; 16] = b"lectern past   1";
@@ -21,7 +23,10 @@ impl Past {
         let bytes = self.encode();
         let directory = file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        let beside = file.with_extension("new");
+        // No product's name begins with a dot.
+        let mut beside = OsString::from(".");
+        beside.push(file.file_name().unwrap_or_default());
+        let beside = file.with_file_name(beside);
         let mut new = File::create(&beside)?;
         new.write_all(&bytes)?;
         new.write_all(&Sha256::digest(&bytes))?;
@@ -56,8 +61,9 @@ impl Past {
         for (place, commit) in (0_u32..).zip(&self.commits) {
             out.extend_from_slice(commit.id.bytes());
             out.extend_from_slice(&commit.at.to_le_bytes());
-            put(&mut out, commit.parents.len() as u64);
-            for parent in &commit.parents {
+            let parents = self.parents(place);
+            put(&mut out, parents.len() as u64);
+            for parent in parents {
                 put(&mut out, u64::from(place.saturating_sub(*parent)));
             }
             let changes = self.changes_of(place);
@@ -87,16 +93,16 @@ impl Past {
             sides.push(Side { kind, executable, id: ObjectId::from_bytes(&array::<20>(&mut rest)?)? });
         }
         let number = |number: u64, most: usize| u32::try_from(number).ok().filter(|number| *number as usize <= most);
-        let (mut commits, mut changes) = (Vec::new(), Vec::new());
+        let (mut commits, mut parents, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for place in 0..take(&mut rest)? {
             let id = ObjectId::from_bytes(&array::<20>(&mut rest)?)?;
             let at = i64::from_le_bytes(array(&mut rest)?);
-            let mut parents = Vec::new();
+            let (first_parent, first) = (u32::try_from(parents.len()).ok()?, u32::try_from(changes.len()).ok()?);
+            commits.push(Commit { id, at, first_parent, first });
             for _ in 0..take(&mut rest)? {
                 let back = take(&mut rest).filter(|back| *back > 0)?;
                 parents.push(u32::try_from(place.checked_sub(back)?).ok()?);
             }
-            commits.push(Commit { id, at, parents, first: u32::try_from(changes.len()).ok()? });
             for _ in 0..take(&mut rest)? {
                 let path = take(&mut rest)?;
                 let (own, path) = (path & 1 == 1, number((path >> 1) + 1, paths.len())? - 1);
@@ -104,7 +110,7 @@ impl Past {
                 changes.push(Change { path, old, new, own });
             }
         }
-        rest.is_empty().then(|| Self::new(commits, paths, sides, changes))
+        rest.is_empty().then(|| Self::new(commits, parents, paths, sides, changes))
     }
 }
 
@@ -128,43 +134,12 @@ fn side_of(code: u8) -> Option<(EntryKind, bool)> {
     })
 }
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow (LEB128).
-fn put(out: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let low = u8::try_from(number & 0x7F).unwrap_or(0);
-        number >>= 7;
-        if number == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | 0x80);
-    }
-}
-
-fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (first, after) = rest.split_first()?;
-        *rest = after;
-        number |= u64::from(first & 0x7F).checked_shl(shift)?;
-        if first & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*first)
-}
-
 /// A table as it grows.
 #[derive(Default)]
 pub(super) struct Builder {
     commits: Vec<Commit>,
     numbers: HashMap<ObjectId, u32>,
+    parents: Vec<u32>,
     paths: Vec<RepoPath>,
     by_path: HashMap<RepoPath, u32>,
     sides: Vec<Side>,
@@ -177,7 +152,8 @@ impl Builder {
     pub(super) fn upon(past: &Past) -> Self {
         Self {
             commits: past.commits.clone(),
-            numbers: past.numbers.clone(),
+            numbers: past.commits.iter().map(|commit| commit.id).zip(0..).collect(),
+            parents: past.parents.clone(),
             paths: past.paths.clone(),
             by_path: past.paths.iter().cloned().zip(0..).collect(),
             sides: past.sides.clone(),
@@ -194,7 +170,7 @@ impl Builder {
     pub(super) fn add(&mut self, id: ObjectId, at: i64, parents: &[ObjectId], steps: Vec<Step>) -> Option<()> {
         let parents = parents.iter().map(|parent| self.numbers.get(parent).copied()).collect::<Option<Vec<_>>>()?;
         let place = u32::try_from(self.commits.len()).ok().filter(|place| *place < u32::MAX)?;
-        let first = u32::try_from(self.changes.len()).ok()?;
+        let (first_parent, first) = (u32::try_from(self.parents.len()).ok()?, u32::try_from(self.changes.len()).ok()?);
         for (path, old, new, own) in steps {
             let path = if let Some(known) = self.by_path.get(&path) {
                 *known
@@ -208,7 +184,8 @@ impl Builder {
             self.changes.push(change);
         }
         self.numbers.insert(id, place);
-        self.commits.push(Commit { id, at, parents, first });
+        self.parents.extend(parents);
+        self.commits.push(Commit { id, at, first_parent, first });
         Some(())
     }
 
@@ -224,6 +201,6 @@ impl Builder {
     }
 
     pub(super) fn finish(self) -> Past {
-        Past::new(self.commits, self.paths, self.sides, self.changes)
+        Past::new(self.commits, self.parents, self.paths, self.sides, self.changes)
     }
 }

@@ -1,11 +1,14 @@
 //! The table: read as written, refused when damaged, and the same however it was gathered.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use super::gather::gather;
-use super::{Deadline, Past};
+use super::{Deadline, Past, Tables};
 use crate::catalog::RepoPath;
 use crate::source::history::History;
 use crate::source::raw::Repositories;
@@ -59,11 +62,15 @@ fn told(past: &Past) -> Vec<String> {
         let commit = past.commit(place).unwrap();
         told.push(format!("{} {} {:?}", commit.id, commit.at, past.parents(place)));
         for change in past.changes_of(place) {
-            let side = |number| past.side(number).map(|side| (side.kind, side.executable, side.id));
+            let side = |number| (number > 0).then(|| past.side(number).map(|side| (side.kind, side.executable, side.id)).unwrap());
             told.push(format!("{} {:?}>{:?} {}", past.path(change.path).unwrap(), side(change.old), side(change.new), change.own));
         }
     }
     told
+}
+
+fn signed(bytes: &[u8]) -> Vec<u8> {
+    [bytes, Sha256::digest(bytes).as_slice()].concat()
 }
 
 #[test]
@@ -82,8 +89,101 @@ fn a_table_is_read_as_written_and_refused_when_damaged() {
         fs::write(&file, &broken).unwrap();
         assert!(Past::read(&file).unwrap().is_none(), "{at}");
     }
-    fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
-    assert!(Past::read(&file).unwrap().is_none());
+    for end in [0, 1, 16, 31, 32, 48, bytes.len() - 1] {
+        fs::write(&file, &bytes[..end]).unwrap();
+        assert!(Past::read(&file).unwrap().is_none(), "{end}");
+    }
+    // Whole, but as an older or a newer program writes it; or something else altogether.
+    let (body, _) = bytes.split_last_chunk::<32>().unwrap();
+    assert_eq!(signed(body), bytes);
+    for other in
+        [[&b"lectern past   2"[..], &body[16..]].concat(), body[16..].to_vec(), [body, b"\0"].concat(), body[..16].to_vec(), Vec::new()]
+    {
+        fs::write(&file, signed(&other)).unwrap();
+        assert!(Past::read(&file).unwrap().is_none());
+    }
+}
+
+#[test]
+fn whatever_a_table_says_nothing_in_it_points_outside_of_it() {
+    let made = Made::new();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("x");
+    made.gathered(&made.commits()[5..], None).write(&file).unwrap();
+    let bytes = fs::read(&file).unwrap();
+    let (body, _) = bytes.split_last_chunk::<32>().unwrap();
+    let mut read = 0;
+    for at in 16..body.len() {
+        for change in [0x01, 0x02, 0x40, 0x80, 0xFF] {
+            let mut other = body.to_vec();
+            other[at] ^= change;
+            fs::write(&file, signed(&other)).unwrap();
+            // Each number of what is taken leads somewhere.
+            read += Past::read(&file).unwrap().map_or(0, |past| told(&past).len());
+        }
+    }
+    assert!(read > 0);
+}
+
+#[test]
+fn a_table_is_written_beside_others_and_over_what_a_kill_left() {
+    let made = Made::new();
+    let commits = made.commits();
+    let (half, whole) = (made.gathered(&commits[1..2], None), made.gathered(&commits[5..], None));
+    let home = tempfile::tempdir().unwrap();
+    // Names of products hold dots, and one may be called what another is without its end.
+    let files = ["x", "x.1", "x.2", "x.new", "x.1.new"].map(|name| home.path().join(name));
+    for file in &files {
+        half.write(file).unwrap();
+    }
+    fs::write(home.path().join(".x.1"), b"lectern past   1 half of a tab").unwrap();
+    whole.write(&files[1]).unwrap();
+    for file in &files {
+        let expected = if file == &files[1] { &whole } else { &half };
+        assert_eq!(told(&Past::read(file).unwrap().unwrap()), told(expected), "{}", file.display());
+    }
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), files.len());
+}
+
+/// Puts something where a table is looked for.
+type Put<'p> = &'p dyn Fn(&Path);
+
+#[test]
+fn whatever_lies_in_the_place_of_a_table_the_right_one_is_served() {
+    let made = Made::new();
+    let commits = made.commits();
+    let whole = made.gathered(&commits[5..], None);
+    let other = Made::new();
+    let foreign = other.gathered(&[other.commit(&[("100644", "elsewhere", "1\n")], &[], 1)], None);
+    let repositories = Arc::new(Repositories::at(made.fixture.repositories.root().to_owned()));
+    let soon = Deadline::within(Duration::from_secs(600));
+    let stands = |past: &Past| {
+        let place = past.find(commits[5]).unwrap();
+        ["a", "b", "l"].map(|name| past.side(past.states_of(past.number_of(&path(name)).unwrap(), place).side(place)))
+    };
+    let puts: [(&str, Put<'_>); 5] = [
+        ("nothing", &|_| ()),
+        ("a torn table", &|file| fs::write(file, b"lectern past   1").unwrap()),
+        ("another product's", &|file| foreign.write(file).unwrap()),
+        ("an older state", &|file| made.gathered(&commits[1..2], None).write(file).unwrap()),
+        ("what cannot be read", &|file| fs::create_dir(file).unwrap()),
+    ];
+    for (what, put) in puts {
+        let home = tempfile::tempdir().unwrap();
+        put(&home.path().join("x"));
+        let tables = Tables::at(home.path().to_owned());
+        assert!(!tables.is_written("x", &commits[5..]), "{what}");
+        let served = tables.holding(&repositories, "x", commits[5], soon).unwrap();
+        let place = served.find(commits[5]).unwrap();
+        assert_eq!(stands(&served), stands(&whole), "{what}");
+        assert_eq!(served.reached(place).into_iter().filter(|reached| *reached).count(), commits.len(), "{what}");
+        let written = tables.write(&made.history, "x", &commits[5..], false, &|| true);
+        assert_eq!(
+            written.is_ok() && Tables::at(home.path().to_owned()).is_written("x", &commits[5..]),
+            what != "what cannot be read",
+            "{what}"
+        );
+    }
 }
 
 #[test]

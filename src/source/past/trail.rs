@@ -2,13 +2,13 @@
 
 use std::collections::{BinaryHeap, HashSet};
 
-use super::shown::{Became, Deadline, Edition, Inquiry, reads, with_commits};
+use super::shown::{Became, Deadline, Edition, Inquiry, Step, with_commits};
 use super::{NONE, NOWHERE, Track};
 use crate::access::Cleared;
 use crate::access::{Entitled, Resource, Sought};
 use crate::audit::{Draft, Kind, Receipt, Shown};
 use crate::catalog::{Place, RepoPath, path_text};
-use crate::source::history::{Side, Words, hunks, text_of};
+use crate::source::history::{Side, hunks, text_of};
 use crate::source::tree::ObjectId;
 use crate::source::{SourceError, Vault, with_object};
 
@@ -17,8 +17,6 @@ const COUNTED: usize = 8 << 20;
 /// Files of a directory whose changed lines are counted: of one commit, and of a page.
 const COUNTED_OF_A_COMMIT: usize = 50;
 const COUNTED_OF_A_PAGE: usize = 600;
-/// Bytes of former names in one page, since its entry has to hold them.
-const NAMES: usize = 16 << 10;
 
 /// What is asked of a path's history.
 #[derive(Clone, Debug)]
@@ -43,15 +41,7 @@ pub struct Trail {
 /// A commit that changed the path.
 #[derive(Clone, Debug)]
 pub struct TrailRow {
-    pub commit: ObjectId,
-    /// When it was written: seconds since the epoch.
-    pub at: i64,
-    /// None where its words may not be shown.
-    pub words: Option<Words>,
-    pub became: Became,
-    /// What the file was called then, and before.
-    pub path: RepoPath,
-    pub renamed_from: Option<RepoPath>,
+    pub step: Step,
     /// Lines added and removed; none where they were not counted.
     pub lines: Option<(u64, u64)>,
     /// Files changed below the directory.
@@ -79,7 +69,7 @@ impl Resource for Trail {
             None => draft,
         };
         let mut told: HashSet<&RepoPath> = HashSet::from([&self.place.path]);
-        let names = self.rows.iter().flat_map(|row| [Some(&row.path), row.renamed_from.as_ref()]).flatten();
+        let names = self.rows.iter().flat_map(|row| [Some(&row.step.path), row.step.renamed_from.as_ref()]).flatten();
         let others: Vec<&RepoPath> = names.filter(|name| !self.directory && told.insert(name)).collect();
         let shown = others.into_iter().map(|name| Shown {
             product: self.place.product.clone(),
@@ -88,7 +78,7 @@ impl Resource for Trail {
             ..Shown::default()
         });
         let shown: Vec<Shown> = shown.collect();
-        let draft = with_commits(draft, self.rows.iter().map(|row| (row.commit, row.words.is_some())));
+        let draft = with_commits(draft, self.rows.iter().map(|row| (row.step.commit, row.step.words.is_some())));
         if shown.is_empty() { draft } else { draft.showing(shown) }
     }
 }
@@ -116,7 +106,7 @@ impl Trail {
             directory: trail.directory,
             gone: trail.object.is_none() && !trail.directory,
             rows: &trail.rows,
-            next: trail.rows.last().filter(|_| trail.more).map(|row| row.commit),
+            next: trail.rows.last().filter(|_| trail.more).map(|row| row.step.commit),
             receipt: cleared.receipt(),
         }
     }
@@ -136,16 +126,7 @@ impl Vault {
         asked: &TrailAsked<'_>,
         deadline: Deadline,
     ) -> Result<Result<Entitled<Trail>, Entitled<Sought>>, SourceError> {
-        let place = sought.resource().place().clone();
-        let found = {
-            let reads = reads(&sought);
-            let mut inquiry = Inquiry::new(self, &place, &reads, deadline)?;
-            inquiry.trail(&place, asked)?
-        };
-        Ok(match found.map(|trail| sought.fork(trail)) {
-            Some(Ok(entitled)) => Ok(entitled),
-            _ => Err(sought),
-        })
+        self.inquire(sought, deadline, |inquiry, place| inquiry.trail(place, asked))
     }
 }
 
@@ -182,7 +163,7 @@ impl Inquiry<'_> {
         let mut waiting: BinaryHeap<Waiting> = BinaryHeap::new();
         let mut seen: HashSet<(u32, usize)> = HashSet::new();
         self.push(&mut waiting, &mut seen, (self.head, track));
-        let (mut rows, mut begun, mut names, mut more) = (Vec::new(), asked.after.is_none(), 0, false);
+        let (mut rows, mut begun, mut more) = (Vec::new(), asked.after.is_none(), false);
         while let Some((_, at, track)) = waiting.pop() {
             self.deadline.check()?;
             let parents = self.past.parents(at).to_vec();
@@ -196,13 +177,11 @@ impl Inquiry<'_> {
                 begun = self.past.commit(at).map(|commit| commit.id) == asked.after;
                 continue;
             }
-            if rows.len() >= asked.most || names > NAMES {
+            if rows.len() >= asked.most {
                 more = true;
                 break;
             }
-            let row = self.row(at, track, &before, asked.editions)?;
-            names += if row.path == place.path { 0 } else { row.path.bytes().len() };
-            rows.push(row);
+            rows.push(self.row(at, track, &before, asked.editions)?);
         }
         Ok(Trail { place: place.clone(), object, directory: false, rows, more })
     }
@@ -216,24 +195,11 @@ impl Inquiry<'_> {
     }
 
     fn row(&mut self, at: u32, track: usize, before: &[(u32, usize)], editions: &[Edition]) -> Result<TrailRow, SourceError> {
-        let (commit, written, words) = self.words(at)?;
-        let new = self.past.side(self.side(track, at));
         let first = before.first().copied();
+        let new = self.past.side(self.side(track, at));
         let old = first.and_then(|(parent, was)| self.past.side(self.side(was, parent)));
-        let merge = before.len() > 1;
-        let renamed_from = first.filter(|(_, was)| !merge && *was != track).map(|(_, was)| self.path(was));
-        let lines = if merge { None } else { self.count(old, new)? };
-        Ok(TrailRow {
-            commit,
-            at: written,
-            words,
-            became: became(old, new, merge),
-            path: self.path(track),
-            renamed_from,
-            lines,
-            files: 1,
-            edition: self.edition(editions, track, at),
-        })
+        let lines = if before.len() > 1 { None } else { self.count(old, new)? };
+        Ok(TrailRow { step: self.step(at, track, first)?, lines, files: 1, edition: self.edition(editions, track, at) })
     }
 
     /// Lines added and removed. None of what is no text, or too large.
@@ -307,17 +273,7 @@ impl Inquiry<'_> {
             lines = text.then_some(sum);
         }
         let became = if merge { Became::Merged } else { Became::Changed };
-        let files = changes.len() as u64;
-        Ok(TrailRow { commit, at: written, words, became, path: path.clone(), renamed_from: None, lines, files, edition: None })
-    }
-}
-
-pub(super) fn became(old: Option<Side>, new: Option<Side>, merge: bool) -> Became {
-    match (old, new) {
-        _ if merge => Became::Merged,
-        (None, _) => Became::Added,
-        (_, None) => Became::Removed,
-        (Some(old), Some(new)) if old.id == new.id => Became::Mode,
-        _ => Became::Changed,
+        let step = Step { commit, at: written, words, became, path: path.clone(), renamed_from: None };
+        Ok(TrailRow { step, lines, files: changes.len() as u64, edition: None })
     }
 }

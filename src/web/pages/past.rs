@@ -22,7 +22,7 @@ use crate::highlight::{SourceHtml, snippet_line};
 use crate::source::history::Words;
 use crate::source::past::{
     Became, BlameAsked, BlameCommit, BlameTold, Blamed, CommitAsked, CommitTold, Deadline, DiffLine, Edition, LinesAsked, LinesTold,
-    LinesTrail, Sign, State as FileState, Told, Trail, TrailAsked, Trailed,
+    LinesTrail, Nature, Sign, State as FileState, Step, Told, Trail, TrailAsked, Trailed,
 };
 use crate::source::text::{self, Content};
 use crate::source::{ObjectId, Resolved, SourceError, Vault};
@@ -177,6 +177,26 @@ fn words_json(id: ObjectId, at: i64, words: Option<&Words>) -> Value {
     })
 }
 
+fn step_json(step: &Step) -> Value {
+    let mut one = words_json(step.commit, step.at, step.words.as_ref());
+    if let Some(fields) = one.as_object_mut() {
+        fields.insert("change".to_owned(), json!(step.became.words()));
+        fields.insert("path".to_owned(), json!(step.path.to_string()));
+        fields.insert("renamed_from".to_owned(), json!(step.renamed_from.as_ref().map(ToString::to_string)));
+    }
+    one
+}
+
+/// A commit as a row of a history: its words, what it did, what the file was called before, and then, where that was another name.
+fn told_step(place: &Place, step: &Step) -> view::Step {
+    view::Step {
+        commit: line(place, step.commit, step.at, step.words.as_ref()),
+        became: if step.renamed_from.is_some() { "changed" } else { step.became.words() },
+        renamed_from: step.renamed_from.as_ref().map(ToString::to_string),
+        called: (step.path != place.path).then(|| step.path.to_string()),
+    }
+}
+
 fn acts(place: &Place, stands: bool, current: &str) -> Vec<Act> {
     let bytes = place.path.bytes();
     let rooms: &[(&str, &str, &str)] =
@@ -229,13 +249,11 @@ async fn history_of_path(who: &Reader, portal: &AppState, after: Option<ObjectId
     let own = links::history(&place.product, &place.version, place.path.bytes());
     let row = |row: &crate::source::past::TrailRow| {
         let (added, removed) = row.lines.unwrap_or_default();
-        let there = row.became != Became::Removed && !told.directory;
-        let blame = format!("{}?at={}", links::blame(&place.product, &place.version, row.path.bytes()), row.commit);
+        let Step { commit, became, path, .. } = &row.step;
+        let there = *became != Became::Removed && !told.directory;
+        let blame = format!("{}?at={commit}", links::blame(&place.product, &place.version, path.bytes()));
         view::HistoryRow {
-            commit: line(place, row.commit, row.at, row.words.as_ref()),
-            became: if row.renamed_from.is_some() { "changed" } else { row.became.words() },
-            renamed_from: row.renamed_from.as_ref().map(ToString::to_string),
-            called: (row.path != place.path).then(|| row.path.to_string()),
+            step: told_step(place, &row.step),
             added,
             removed,
             counted: row.lines.is_some(),
@@ -245,7 +263,7 @@ async fn history_of_path(who: &Reader, portal: &AppState, after: Option<ObjectId
                 .edition
                 .as_ref()
                 .filter(|name| **name != place.version)
-                .map(|name| Link { label: name.clone(), href: links::file(&place.product, name, row.path.bytes()) }),
+                .map(|name| Link { label: name.clone(), href: links::file(&place.product, name, path.bytes()) }),
         }
     };
     let gone = "It does not stand in this version any more. This is what became of it before.";
@@ -265,11 +283,8 @@ async fn history_of_path(who: &Reader, portal: &AppState, after: Option<ObjectId
 fn history_json(told: &Trailed<'_>) -> Value {
     let place = told.place;
     let rows = told.rows.iter().map(|row| {
-        let mut one = words_json(row.commit, row.at, row.words.as_ref());
+        let mut one = step_json(&row.step);
         if let Some(fields) = one.as_object_mut() {
-            fields.insert("change".to_owned(), json!(row.became.words()));
-            fields.insert("path".to_owned(), json!(row.path.to_string()));
-            fields.insert("renamed_from".to_owned(), json!(row.renamed_from.as_ref().map(ToString::to_string)));
             fields.insert("added".to_owned(), json!(row.lines.map(|(added, _)| added)));
             fields.insert("removed".to_owned(), json!(row.lines.map(|(_, removed)| removed)));
             fields.insert("files".to_owned(), json!(row.files));
@@ -297,11 +312,8 @@ async fn history_of_lines(
     let next = told.next.map(|next| format!("{own}&after={next}"));
     if who.visit.wants_json {
         let rows = told.rows.iter().map(|row| {
-            let mut one = words_json(row.commit, row.at, row.words.as_ref());
+            let mut one = step_json(&row.step);
             if let Some(fields) = one.as_object_mut() {
-                fields.insert("change".to_owned(), json!(row.became.words()));
-                fields.insert("path".to_owned(), json!(row.path.to_string()));
-                fields.insert("renamed_from".to_owned(), json!(row.renamed_from.as_ref().map(ToString::to_string)));
                 fields.insert("lines".to_owned(), diff_json(&row.lines));
                 fields.insert("left".to_owned(), json!(row.left));
             }
@@ -314,10 +326,7 @@ async fn history_of_lines(
         return Ok(Json(body).into_response());
     }
     let row = |row: &crate::source::past::LinesRow| view::LinesRow {
-        commit: line(place, row.commit, row.at, row.words.as_ref()),
-        became: if row.renamed_from.is_some() { "changed" } else { row.became.words() },
-        renamed_from: row.renamed_from.as_ref().map(ToString::to_string),
-        called: (row.path != place.path).then(|| row.path.to_string()),
+        step: told_step(place, &row.step),
         lines: diff(&row.lines),
         left: row.left as u64,
     };
@@ -384,8 +393,12 @@ async fn blame_page(who: &Reader, portal: &AppState, told: BlameTold<'_>) -> Res
         let commit = Link { label: "That commit".to_owned(), href: links::commit(&place.product, &place.version, &id) };
         notices.push(Notice::new(Tone::Look, sentence).link(commit.label, commit.href));
     }
-    if !told.text {
-        let sentence = "It has no lines of text, so there is nothing to say of who wrote which.";
+    let sentence = match told.nature {
+        Nature::Text => None,
+        Nature::NoText => Some("It has no lines of text, so there is nothing to say of who wrote which."),
+        Nature::Large => Some("It is larger than 64 MiB, too large for its lines to be compared, so it is not said who wrote which."),
+    };
+    if let Some(sentence) = sentence {
         let history = links::history(&place.product, &place.version, place.path.bytes());
         notices.push(Notice::new(Tone::Look, sentence).link("Its history", history));
     } else if told.total == 0 {

@@ -38,9 +38,9 @@ pub struct HistoryPage {
     pub older: Option<String>,
 }
 
-/// A commit that changed the path.
+/// A commit, and what it did.
 #[derive(Clone, Debug)]
-pub struct HistoryRow {
+pub struct Step {
     pub commit: CommitLine,
     /// "added", "changed"; what it did to the path.
     pub became: &'static str,
@@ -48,6 +48,12 @@ pub struct HistoryRow {
     pub renamed_from: Option<String>,
     /// What it was called then, where that is another name.
     pub called: Option<String>,
+}
+
+/// A commit that changed the path.
+#[derive(Clone, Debug)]
+pub struct HistoryRow {
+    pub step: Step,
     pub added: u64,
     pub removed: u64,
     /// Whether lines were counted.
@@ -81,10 +87,7 @@ pub struct LinesPage {
 /// A commit that changed the lines.
 #[derive(Clone, Debug)]
 pub struct LinesRow {
-    pub commit: CommitLine,
-    pub became: &'static str,
-    pub renamed_from: Option<String>,
-    pub called: Option<String>,
+    pub step: Step,
     pub lines: Vec<DiffRow>,
     /// Lines that are not shown.
     pub left: u64,

@@ -16,7 +16,7 @@ pub(super) fn text(replaced: &[(usize, &str)]) -> String {
 pub(super) struct Attic {
     repository: Repository,
     commits: Vec<(&'static str, Oid)>,
-    files: Vec<(String, Vec<u8>, FileMode)>,
+    files: Vec<(Vec<u8>, Vec<u8>, FileMode)>,
 }
 
 impl Attic {
@@ -24,18 +24,34 @@ impl Attic {
         Self { repository: Repository::init_bare(path).unwrap(), commits: Vec::new(), files: Vec::new() }
     }
 
-    pub(super) fn put(&mut self, path: &str, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub(super) fn put(&mut self, path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.put_as(path, bytes, FileMode::Blob)
     }
 
-    pub(super) fn put_as(&mut self, path: &str, bytes: impl AsRef<[u8]>, mode: FileMode) -> &mut Self {
-        self.remove(path);
-        self.files.push((path.to_owned(), bytes.as_ref().to_vec(), mode));
+    /// The bytes of a submodule are the commit's id, in hexadecimal.
+    pub(super) fn put_as(&mut self, path: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>, mode: FileMode) -> &mut Self {
+        self.remove(&path);
+        self.files.push((path.as_ref().to_vec(), bytes.as_ref().to_vec(), mode));
         self
     }
 
-    pub(super) fn remove(&mut self, path: &str) -> &mut Self {
-        self.files.retain(|(other, ..)| other != path);
+    /// Files that are not there yet.
+    pub(super) fn put_all(&mut self, files: impl Iterator<Item = (String, String)>) -> &mut Self {
+        self.files.extend(files.map(|(path, text)| (path.into_bytes(), text.into_bytes(), FileMode::Blob)));
+        self
+    }
+
+    pub(super) fn remove(&mut self, path: impl AsRef<[u8]>) -> &mut Self {
+        self.files.retain(|(other, ..)| other != path.as_ref());
+        self
+    }
+
+    pub(super) fn remove_all(&mut self) -> Vec<(Vec<u8>, Vec<u8>, FileMode)> {
+        std::mem::take(&mut self.files)
+    }
+
+    pub(super) fn put_back(&mut self, files: Vec<(Vec<u8>, Vec<u8>, FileMode)>) -> &mut Self {
+        self.files = files;
         self
     }
 
@@ -47,7 +63,11 @@ impl Attic {
     pub(super) fn commit(&mut self, name: &'static str, parents: &[&str]) {
         let mut tree = TreeUpdateBuilder::new();
         for (path, bytes, mode) in &self.files {
-            tree.upsert(path.clone(), self.repository.odb().unwrap().write(ObjectType::Blob, bytes).unwrap(), *mode);
+            let id = match mode {
+                FileMode::Commit => Oid::from_str(std::str::from_utf8(bytes).unwrap()).unwrap(),
+                _ => self.repository.odb().unwrap().write(ObjectType::Blob, bytes).unwrap(),
+            };
+            tree.upsert(path.clone(), id, *mode);
         }
         let id = self.write(&mut tree, name, parents);
         self.commits.push((name, id));

@@ -1,8 +1,10 @@
 //! Histories, blame and commits over HTTP: known from how their repository was made, cut to what may be read, and recorded.
 
 mod attic;
+mod oddities;
 mod scopes;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use attic::{Attic, attic};
@@ -30,9 +32,14 @@ on_both! {
 
 /// A portal with the attic as a product.
 async fn portal(backend: Backend) -> (Portal, Attic, tempfile::TempDir) {
+    portal_with(backend, attic).await
+}
+
+/// A portal with a repository made by `make` as a product; its versions are the tags that begin with a v.
+async fn portal_with(backend: Backend, make: impl FnOnce(&Path) -> Attic) -> (Portal, Attic, tempfile::TempDir) {
     let portal = Portal::bare(backend).await;
     let home = tempfile::tempdir().unwrap();
-    let made = attic(&home.path().join("attic.git"));
+    let made = make(&home.path().join("attic.git"));
     let new = NewProduct {
         name: "attic".to_owned(),
         title: "The attic".to_owned(),
@@ -42,7 +49,9 @@ async fn portal(backend: Backend) -> (Portal, Attic, tempfile::TempDir) {
     };
     let product = portal.rooms.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &portal.context()).await.unwrap();
     let quiet: lectern::jobs::Watch = Arc::new(|_| {});
-    let (_synced, _built) = portal.rooms.jobs.bring_up_to_date(&product, &quiet).await.unwrap();
+    // No search is asked for here.
+    portal.rooms.jobs.synchronise(&product, &quiet).await.unwrap();
+    portal.rooms.jobs.keep_past(&product).await.unwrap();
     (portal, made, home)
 }
 
@@ -131,28 +140,20 @@ async fn a_directory_has_the_commits_of_what_may_be_read_below(backend: Backend)
 }
 
 async fn pages_of_a_history_follow_each_other(backend: Backend) {
-    let portal = Portal::bare(backend).await;
-    let home = tempfile::tempdir().unwrap();
-    let mut attic = Attic::at(&home.path().join("attic.git"));
     let mut names_of = Vec::new();
-    for n in 0..120 {
-        let name: &'static str = Box::leak(format!("change {n}").into_boxed_str());
-        attic.put("f", format!("{n}\n"));
-        let parent: Vec<&str> = names_of.last().copied().into_iter().collect();
-        attic.commit(name, &parent);
-        names_of.push(name);
-    }
-    attic.tag("v2.0", "change 119");
-    let new = NewProduct {
-        name: "attic".to_owned(),
-        title: "The attic".to_owned(),
-        source: home.path().join("attic.git").display().to_string(),
-        tags: vec!["v*".to_owned()],
-        branches: Vec::new(),
-    };
-    let product = portal.rooms.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &portal.context()).await.unwrap();
-    let quiet: lectern::jobs::Watch = Arc::new(|_| {});
-    let (_synced, _built) = portal.rooms.jobs.bring_up_to_date(&product, &quiet).await.unwrap();
+    let (portal, attic, _home) = portal_with(backend, |path| {
+        let mut attic = Attic::at(path);
+        for n in 0..120 {
+            let name: &'static str = Box::leak(format!("change {n}").into_boxed_str());
+            attic.put("f", format!("{n}\n"));
+            let parent: Vec<&str> = names_of.last().copied().into_iter().collect();
+            attic.commit(name, &parent);
+            names_of.push(name);
+        }
+        attic.tag("v2.0", "change 119");
+        attic
+    })
+    .await;
     let reader = whole(&portal).await;
     names_of.reverse();
     for place in ["f", ""] {

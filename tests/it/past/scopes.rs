@@ -10,6 +10,7 @@ on_both! {
     whoever_may_not_read_everything_is_told_what_they_may
     every_reason_gives_the_answer_of_what_was_never_there
     commits_are_no_way_around_a_scope
+    a_file_that_crosses_the_scope_begins_and_ends_there
 }
 
 async fn whoever_may_not_read_everything_is_told_what_they_may(backend: Backend) {
@@ -156,4 +157,46 @@ async fn commits_are_no_way_around_a_scope(backend: Backend) {
     // Whoever may read only the old version is told of no other.
     let history = old.get_json("/p/attic/v1.0/history/src/a.c").await.is(200).json();
     assert!(!history.to_string().contains("v2.0"));
+}
+
+async fn a_file_that_crosses_the_scope_begins_and_ends_there(backend: Backend) {
+    let (portal, attic, _home) = portal(backend).await;
+    let (inside, outside) = ("src/came_out.txt", "secret/came_out.txt");
+    let before = format!("before={}", attic.id("out"));
+    // Whoever may read both names follows it; whoever may read one is told of that one.
+    let whole = within(&portal, &[""], &[]).await;
+    let history = json_of(&whole, &format!("history/{inside}?lines=3")).await;
+    assert_eq!((names(&attic, &history), &history["commits"][0]["path"]), (vec!["begin"], &json!(outside)));
+    assert_eq!(origins(&attic, &json_of(&whole, &format!("blame/{outside}?{before}")).await)[2], ("begin", 3));
+    assert_eq!(json_of(&whole, &format!("blame/{inside}")).await["commits"][0]["path"], outside);
+
+    let open = within(&portal, &[""], &["secret"]).await;
+    let history = json_of(&open, &format!("history/{inside}?lines=3")).await;
+    let row = &history["commits"][0];
+    assert_eq!((names(&attic, &history), &row["change"], &row["renamed_from"]), (vec!["out"], &json!("added"), &Value::Null));
+    assert_eq!(row["lines"].as_array().unwrap().iter().filter(|line| line["sign"] != "added").count(), 0, "{row}");
+    for page in [format!("history/{inside}?lines=3"), format!("blame/{inside}"), format!("history/{inside}")] {
+        let page = open.get(&format!("/p/attic/v2.0/{page}")).await.is(200).text();
+        assert!(!page.contains("secret") && !page.contains(&before) && !page.contains(&attic.id("begin").to_string()), "{page}");
+    }
+    for nothing in [
+        format!("blame/{inside}?{before}"),
+        format!("blame/{outside}?{before}"),
+        format!("history/{outside}"),
+        format!("history/{outside}?lines=3"),
+        format!("blame/{inside}?at={}", attic.id("begin")),
+    ] {
+        open.get_json(&format!("/p/attic/v2.0/{nothing}")).await.is(404);
+    }
+    // The other way: it went where this reader cannot follow.
+    let shut = within(&portal, &["secret"], &[]).await;
+    let history = json_of(&shut, &format!("history/{outside}")).await;
+    let told: Vec<&str> = history["commits"].as_array().unwrap().iter().map(|row| row["change"].as_str().unwrap()).collect();
+    assert_eq!((names(&attic, &history), told), (vec!["out", "begin"], vec!["removed", "added"]));
+    assert_eq!(origins(&attic, &json_of(&shut, &format!("blame/{outside}?{before}")).await)[2], ("begin", 3));
+    for page in [format!("history/{outside}"), format!("blame/{outside}?{before}")] {
+        let page = shut.get(&format!("/p/attic/v2.0/{page}")).await.is(200).text();
+        assert!(!page.contains("src/") && !page.contains("renamed"), "{page}");
+    }
+    shut.get_json(&format!("/p/attic/v2.0/blame/{inside}")).await.is(404);
 }

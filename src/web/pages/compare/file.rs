@@ -37,7 +37,7 @@ pub(super) async fn page(
     let body = match &texts {
         Some((old, new)) if !found.rows.is_empty() => {
             let page_lines = portal.config.reading.page_lines as u64;
-            let (before, after) = (paint(portal, found.old.as_ref(), old).await, paint(portal, found.new.as_ref(), new).await);
+            let (before, after) = tokio::join!(paint(portal, found.old.as_ref(), old), paint(portal, found.new.as_ref(), new));
             notices.extend(after.as_ref().map(|painted| hidden(found, painted)).unwrap_or_default());
             let (old, new) = (Side::new(found, true, old, before, page_lines), Side::new(found, false, new, after, page_lines));
             if asked.is_split() {
