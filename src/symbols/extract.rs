@@ -22,7 +22,7 @@ const LONGEST_NAME: usize = 200;
 const LONGEST_CONTAINER: usize = 200;
 /// Nodes above a name that are looked at.
 const HIGHEST: usize = 64;
-/// How long one piece may take. A usual one takes a tenth of a second.
+/// How long a file may take when it is indexed. One of a megabyte usually takes a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is defined and used in a file, in the order of its text.
@@ -79,6 +79,17 @@ pub fn extract(path: &str, text: &str) -> Option<Extracted> {
 
 /// The symbols of a text in this language.
 pub(super) fn of_lang(lang: Lang, text: &str) -> Extracted {
+    within(PATIENCE, lang, text)
+}
+
+/// The same, as far as one comes in this time.
+pub(super) fn within(patience: Duration, lang: Lang, text: &str) -> Extracted {
+    let end = Instant::now() + patience;
+    until(&|| Instant::now() >= end, lang, text)
+}
+
+/// The same, as far as one comes before it is late.
+pub(super) fn until(late: &dyn Fn() -> bool, lang: Lang, text: &str) -> Extracted {
     let mut found = Extracted { starts: line_starts(text), complete: text.len() <= LARGEST, ..Extracted::default() };
     if !found.complete {
         return found;
@@ -92,15 +103,17 @@ pub(super) fn of_lang(lang: Lang, text: &str) -> Extracted {
     }
     let mut base = 0;
     for piece in pieces(text) {
-        let end = Instant::now() + PATIENCE;
-        let late = || Instant::now() >= end;
+        if late() {
+            found.complete = false;
+            break;
+        }
         let mut progress = |_: &_| if late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let bytes = piece.as_bytes();
         let mut read = |at: usize, _| bytes.get(at..).unwrap_or_default();
         let tree = parser.parse_with_options(&mut read, None, Some(ParseOptions::new().progress_callback(&mut progress)));
         if let Some(tree) = tree {
             let mut walk = Walk { grammar, text: piece, base, out: &mut found, scopes: Vec::new(), frames: Vec::new() };
-            if !walk.run(tree.walk(), &late) {
+            if !walk.run(tree.walk(), late) {
                 found.complete = false;
             }
         } else {

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Repository, Signature, Time};
-use lectern::audit::{Draft, Kind, Outcome};
+use lectern::audit::{Draft, Filter, Kind, Outcome};
 use lectern::catalog::NewProduct;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::harness::{Backend, Client, Grant, Portal};
 
@@ -18,9 +20,8 @@ fn vectors(name: &str) -> PathBuf {
 
 /// The sources beside an index, as a product with the version `v1`.
 async fn bring(portal: &Portal, name: &str, home: &Path) {
-    let repository = Repository::init_bare(home.join(format!("{name}.git"))).unwrap();
     let root = vectors(name);
-    let mut tree = TreeUpdateBuilder::new();
+    let mut files = Vec::new();
     let mut waiting = vec![root.clone()];
     while let Some(next) = waiting.pop() {
         for entry in fs::read_dir(next).unwrap() {
@@ -28,10 +29,20 @@ async fn bring(portal: &Portal, name: &str, home: &Path) {
             if path.is_dir() {
                 waiting.push(path);
             } else if path.extension().is_none_or(|ending| ending != "scip") {
-                let blob = repository.odb().unwrap().write(ObjectType::Blob, &fs::read(&path).unwrap()).unwrap();
-                tree.upsert(path.strip_prefix(&root).unwrap().to_str().unwrap(), blob, FileMode::Blob);
+                files.push((path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()));
             }
         }
+    }
+    publish(portal, name, &files, home).await;
+}
+
+/// These files, as a product with the version `v1`.
+pub(crate) async fn publish(portal: &Portal, name: &str, files: &[(String, Vec<u8>)], home: &Path) {
+    let repository = Repository::init_bare(home.join(format!("{name}.git"))).unwrap();
+    let mut tree = TreeUpdateBuilder::new();
+    for (path, bytes) in files {
+        let blob = repository.odb().unwrap().write(ObjectType::Blob, bytes).unwrap();
+        tree.upsert(path.as_str(), blob, FileMode::Blob);
     }
     let empty = repository.find_tree(repository.treebuilder(None).unwrap().write().unwrap()).unwrap();
     let tree = repository.find_tree(tree.create_updated(&repository, &empty).unwrap()).unwrap();
@@ -154,4 +165,40 @@ async fn an_index_of_other_sources_is_refused_and_changes_nothing() {
     let quiet: lectern::jobs::Watch = Arc::new(|_| {});
     let _ = jobs.rebuild(&product, &quiet).await.unwrap();
     assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
+}
+
+/// What readers are told changes with an import, so the log says which file it was, before it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_is_in_the_log() {
+    let home = tempfile::tempdir().unwrap();
+    let portal = Portal::bare(Backend::Sqlite).await;
+    bring(&portal, "fetcher", home.path()).await;
+    let file = vectors("fetcher").join("index.scip");
+    let done = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
+    let imports = Filter { kind: Some(Kind::SymbolsImported), ..Filter::default() };
+    let entries = portal.entries(imports.clone()).await;
+    assert_eq!(entries.len(), 1);
+    let (entry, place) = (&entries[0], entries[0].place.as_ref().unwrap());
+    let commit = portal.rooms.catalog.locate("fetcher", "v1").await.unwrap().unwrap().commit;
+    assert_eq!((place.product.as_str(), place.version.as_deref(), place.commit.as_deref()), ("fetcher", Some("v1"), Some(commit.as_str())));
+    let bytes = fs::read(&file).unwrap();
+    assert_eq!(entry.facts["sha256"], HEXLOWER.encode(&Sha256::digest(&bytes)));
+    assert_eq!((&entry.facts["size"], &entry.facts["by"]), (&json!(bytes.len()), &json!("command line")));
+    assert_eq!(
+        (&entry.facts["files"], &entry.facts["definitions"], &entry.facts["references"]),
+        (&json!(done.files), &json!(done.definitions), &json!(done.references))
+    );
+    let auditor = portal.sign_in(&portal.auditor).await;
+    let page = auditor.get(&format!("/audit/entries/{}", entry.index)).await.is(200).text();
+    assert!(page.contains("The operator imported precise symbols for fetcher v1"), "{page}");
+    // What is refused is not said to have been imported, and what cannot be recorded is not served.
+    let jobs = &portal.rooms.jobs;
+    assert!(jobs.import_scip("fetcher", "v1", &vectors("reader").join("index.scip")).await.is_err());
+    assert_eq!(portal.entries(imports.clone()).await.len(), 1);
+    let served = portal.rooms.symbols.directory_of("fetcher").join(format!("precise-{commit}"));
+    fs::remove_file(&served).unwrap();
+    portal.rooms.log.close().await;
+    assert!(jobs.import_scip("fetcher", "v1", &file).await.is_err());
+    assert!(!served.exists());
+    portal.do_not_check();
 }
