@@ -25,7 +25,7 @@ use super::{Definition, SymbolError, VersionKey};
 use crate::catalog::RepoPath;
 
 /// Raised whenever an index written before could be misread, or a grammar or a rule finds other things.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// A document without symbols of its own.
 pub(super) const NO_UNIT: u32 = u32::MAX;
 

@@ -112,8 +112,9 @@ async fn a_torn_or_foreign_index_shows_nothing_and_is_built_anew() {
     assert_eq!(asked(&client, "name=alone").await["total_definitions"], 1);
     // What another program, another format or half a write left there: told as not known yet by the next start, and built anew.
     let manifest = directory.join("manifest.json");
-    let ours = fs::read(&manifest).unwrap();
-    let foreign = String::from_utf8(ours.clone()).unwrap().replace("\"format\":1", "\"format\":999");
+    let mut foreign: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    foreign["format"] = json!(999);
+    let foreign = foreign.to_string();
     for left in [&b""[..], b"{", foreign.as_bytes(), b"[]", &[0xff; 64]] {
         fs::write(&manifest, left).unwrap();
         fs::write(directory.join("manifest.new"), b"half").unwrap();
