@@ -1,4 +1,4 @@
-//! Indexes that real indexers made (`rust-analyzer scip`, `scip-typescript`), imported for a version of the same sources.
+//! Indexes that real indexers made (`rust-analyzer scip`, `scip-typescript`, `scip-python`), imported for a version of the same sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -139,6 +139,28 @@ async fn columns_and_implementations_of_another_indexer() {
     // What `new Square` calls is its constructor.
     assert_eq!(square.0, ["shape.ts:5 class", "shape.ts:6 method"]);
     assert!(!client.get("/symbol/reader/v1?name=gr%C3%B6%C3%9Fe").await.is(200).text().contains("No definition"));
+}
+
+/// One that says neither what kind a thing is nor what its columns count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_indexer_that_says_little_is_understood() {
+    let home = tempfile::tempdir().unwrap();
+    let portal = Portal::bare(Backend::Sqlite).await;
+    bring(&portal, "gauge", home.path()).await;
+    let client = reader(&portal, Grant::of("gauge")).await;
+    assert_eq!(asked(&client, "gauge", "name=convert").await["total_definitions"], 3);
+    let done = portal.rooms.jobs.import_scip("gauge", "v1", &vectors("gauge").join("index.scip")).await.unwrap();
+    assert_eq!((done.files, done.unknown_files, done.unfitting), (2, 0, 0));
+    // The function, called from another file; then the method of the same name, which another class has its own of.
+    let function = asked(&client, "gauge", "name=convert&from=gauge/__init__.py&at=10:39").await;
+    assert_eq!(function["definitions"][0]["container"], "gauge.units");
+    let calls = ["gauge/__init__.py:3 call".to_owned(), "gauge/__init__.py:10 call".to_owned()];
+    assert_eq!(told(&function), (vec!["gauge/units.py:25 function".to_owned()], calls.to_vec()));
+    let method = asked(&client, "gauge", "name=convert&from=gauge/units.py&at=10:8").await;
+    assert_eq!(told(&method), (vec!["gauge/units.py:10 method".to_owned()], vec!["gauge/units.py:16 implementation".to_owned()]));
+    // Behind letters of two bytes.
+    let class = asked(&client, "gauge", "name=Fahrenheit&from=gauge/units.py&at=17:27").await;
+    assert_eq!(told(&class), (vec!["gauge/units.py:20 class".to_owned()], vec!["gauge/units.py:17 type".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
