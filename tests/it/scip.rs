@@ -189,6 +189,29 @@ async fn an_index_of_other_sources_is_refused_and_changes_nothing() {
     assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
 }
 
+/// Imported symbols that are not what was written are an error, and nothing is told by them; importing them again mends that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_import_tells_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let portal = Portal::bare(Backend::Sqlite).await;
+    bring(&portal, "fetcher", home.path()).await;
+    let client = reader(&portal, Grant::of("fetcher")).await;
+    let file = vectors("fetcher").join("index.scip");
+    let _ = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
+    let commit = portal.rooms.catalog.locate("fetcher", "v1").await.unwrap().unwrap().commit;
+    let served = portal.rooms.symbols.directory_of("fetcher").join(format!("precise-{commit}"));
+    let whole = fs::read(&served).unwrap();
+    for at in [0, 20, 60, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::remove_file(&served).unwrap();
+        fs::write(&served, &damaged).unwrap();
+        client.get_json("/symbol/fetcher/v1?name=size").await.is(500);
+    }
+    let _ = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
+    assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
+}
+
 /// What readers are told changes with an import, so the log says which file it was, before it does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_is_in_the_log() {

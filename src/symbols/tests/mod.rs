@@ -188,6 +188,20 @@ fn time_runs_out() {
     assert!(within(Duration::ZERO, Lang::C, &text).definitions.is_empty());
 }
 
+/// What is too large is told as incomplete; a name or a container that is too long is none, or is cut.
+#[test]
+fn there_are_limits() {
+    let huge = of_lang(Lang::C, &format!("int a;{}", " ".repeat(64 << 20)));
+    assert!(!huge.complete && huge.definitions.is_empty());
+    let name = |length: usize| "n".repeat(length);
+    let found = of_lang(Lang::C, &format!("int {};\nint {};\n", name(200), name(201)));
+    assert_eq!(found.definitions.iter().map(|one| one.line).collect::<Vec<_>>(), [1]);
+    let nested = format!("class {}:\n class é{}:\n  def run(): pass\n", name(150), name(60));
+    let found = of_lang(Lang::Python, &nested);
+    assert_eq!(found.definitions.len(), 3);
+    assert!(found.definitions.iter().all(|one| one.container.len() <= 200));
+}
+
 #[test]
 fn a_large_file_is_taken_in_pieces_and_nothing_is_lost() {
     let lines: Vec<String> = (0..60_000).map(|n| format!("#define REGISTER_{n:06} 0x{n:08x}\n")).collect();
