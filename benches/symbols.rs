@@ -186,12 +186,13 @@ async fn look_up(options: &Options, data: &Path, repository: &git2::Repository, 
         let address = format!("/symbol/{PRODUCT}/{}?name={name}", newest.name);
         let began = Instant::now();
         let answer: serde_json::Value = serde_json::from_str(&site.get(&reader, &address, true).await?)?;
+        let number = |of: &str| answer.get(of).and_then(serde_json::Value::as_u64).unwrap_or(0);
         let (first, began) = (began.elapsed(), Instant::now());
         site.get(&reader, &address, true).await?;
         say(&format!(
             "| {name}: {} definitions, references in {} files | 1 | {:.1}, again {:.1} | | |",
-            answer["total_definitions"],
-            answer["total_files"],
+            number("total_definitions"),
+            number("total_files"),
             first.as_secs_f64() * 1e3,
             began.elapsed().as_secs_f64() * 1e3
         ))?;
