@@ -379,11 +379,13 @@ async fn outline(portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result
     let mut found: Vec<Definition> = found.into_iter().filter(leads).collect();
     let inside = |one: &Definition| (shown.0..=shown.1).contains(&u64::from(one.line));
     let all = found.len();
+    let page_lines = portal.config.reading.page_lines as u64;
     let note = (all > MOST_OUTLINED).then(|| {
         found.retain(inside);
+        // One line may define any number.
+        found.truncate(portal.config.reading.page_lines.max(MOST_OUTLINED));
         format!("Of the lines shown. The whole file defines {} names.", count(all as u64))
     });
-    let page_lines = portal.config.reading.page_lines as u64;
     let item = |one: Definition| {
         let line = u64::from(one.line);
         view::OutlineItem {
