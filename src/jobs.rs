@@ -14,7 +14,7 @@ use std::time::Duration;
 use corpus::ProductCorpus;
 use tokio::sync::Notify;
 
-use crate::audit::Context;
+use crate::audit::{self, Context, Draft, Log, LogUnavailable, Outcome};
 use crate::catalog::{Catalog, CatalogError, NewVersion, Product, Published, RepoPath, Signature, Unranked, Version};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Kind};
@@ -42,6 +42,8 @@ pub enum JobError {
     Past { product: String, cause: SourceError },
     #[error("the symbols of {product} could not be taken: {cause}")]
     Symbols { product: String, cause: SymbolError },
+    #[error(transparent)]
+    Log(#[from] LogUnavailable),
     #[error("there is no version {version} of {product}")]
     NoVersion { product: String, version: String },
     #[error("no tag or branch of {product} fits its patterns ({patterns}); upstream has {tags} tags and {branches} branches")]
@@ -80,6 +82,7 @@ pub struct Synced {
 #[derive(Clone)]
 pub struct Jobs {
     database: Database,
+    log: Log,
     catalog: Catalog,
     queue: Queue,
     mirrors: PathBuf,
@@ -94,7 +97,7 @@ pub struct Jobs {
 impl Jobs {
     #[must_use]
     pub fn new(
-        database: Database,
+        (database, log): (Database, Log),
         catalog: Catalog,
         queue: Queue,
         mirrors: PathBuf,
@@ -102,7 +105,7 @@ impl Jobs {
         entropy: Entropy,
     ) -> Self {
         let (stop, wake) = (Arc::default(), Arc::default());
-        Self { database, catalog, queue, mirrors, reader, indexes, symbols, entropy, stop, wake }
+        Self { database, log, catalog, queue, mirrors, reader, indexes, symbols, entropy, stop, wake }
     }
 
     /// Fetches a product's source, publishes what is new and indexes it.
@@ -248,14 +251,28 @@ impl Jobs {
         work.await?
     }
 
-    /// Imports a SCIP index for a version; portals that run take it from then on.
+    /// Imports a SCIP index for a version: portals that run take it from then on. It changes what readers are told, so the log says so
+    /// before it does.
     pub async fn import_scip(&self, product: &str, version: &str, file: &Path) -> Result<Imported, JobError> {
         let missing = || JobError::NoVersion { product: product.to_owned(), version: version.to_owned() };
         let found = self.catalog.locate(product, version).await?.ok_or_else(missing)?;
+        let failed = |cause| JobError::Symbols { product: product.to_owned(), cause };
         let (reader, file, directory) = (self.reader.clone(), file.to_owned(), self.symbols.directory_of(product));
-        let name = product.to_owned();
-        let work = tokio::task::spawn_blocking(move || symbols::import(&reader, (&name, &found.commit), &file, &directory));
-        work.await?.map_err(|cause| JobError::Symbols { product: product.to_owned(), cause })
+        let (name, commit) = (product.to_owned(), found.commit.clone());
+        let work = tokio::task::spawn_blocking(move || crate::symbols::import(&reader, &name, &commit, &file, &directory));
+        let import = work.await?.map_err(failed)?;
+        let mut draft = Draft::new(audit::Kind::SymbolsImported, Outcome::Done).fact("by", "command line");
+        draft.place = Some(audit::Place {
+            product: product.to_owned(),
+            version: Some(found.name),
+            commit: Some(found.commit),
+            ..audit::Place::default()
+        });
+        let draft = draft.fact("sha256", import.sha256.as_str()).fact("size", import.size);
+        let draft = draft.fact("files", import.brought.files).fact("definitions", import.brought.definitions);
+        let draft = draft.fact("references", import.brought.references);
+        let receipt = self.log.append(draft, &Context::internal(RequestId::random(&self.entropy))).await?;
+        import.serve(&receipt).map_err(failed)
     }
 
     /// Asks for a synchronisation, to be done apart from the request.

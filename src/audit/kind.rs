@@ -68,6 +68,7 @@ kinds! {
     MirrorRefused "mirror.refused" "mirror fetch refused"
     MirrorTagMoved "mirror.tag_moved" "tag moved at its origin"
     VersionPublished "version.published" "version published"
+    SymbolsImported "symbols.imported" "precise symbols imported"
     VersionWithdrawn "version.withdrawn" "version withdrawn"
     AuditViewed "audit.viewed" "audit trail viewed"
     AuditExported "audit.exported" "audit trail exported"

@@ -1,12 +1,11 @@
 //! Building the index of a product's symbols.
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::{Step, Watch};
 use crate::catalog::{Product, Version};
 use crate::source::MachineReader;
-use crate::symbols::{Built, Imported, SymbolError, SymbolWriter, Symbols, VersionKey};
+use crate::symbols::{Built, SymbolError, SymbolWriter, Symbols, VersionKey};
 
 /// Extracts what is not yet of the symbols of these versions, or all of it anew, and serves the result.
 pub(super) fn build(
@@ -22,16 +21,6 @@ pub(super) fn build(
     let built = writer.build(reader, product, &keys, &mut |progress| watch(Step::Symbols(progress)), stop)?;
     symbols.reload(product)?;
     Ok(built)
-}
-
-/// Imports a SCIP index for the version of this product and commit.
-pub(super) fn import(
-    reader: &MachineReader,
-    (product, commit): (&str, &str),
-    file: &Path,
-    directory: &Path,
-) -> Result<Imported, SymbolError> {
-    crate::symbols::import(reader, product, commit, file, directory)
 }
 
 /// Whether the symbols of all these versions are known.

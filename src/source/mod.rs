@@ -70,6 +70,7 @@ pub struct Opening {
     size: u64,
     lines: Option<(u64, u64)>,
     bytes: Option<(u64, u64)>,
+    outline: bool,
 }
 
 /// A submodule: a commit of another repository, which is not mirrored.
@@ -106,6 +107,9 @@ impl Resource for Opening {
         let mut draft = with_object(draft, self.blob).fact("size", self.size);
         if let Some(place) = &mut draft.place {
             place.lines = self.lines;
+        }
+        if self.outline {
+            draft = draft.fact("outline", true);
         }
         match self.bytes {
             Some((from, to)) => draft.fact("bytes", vec![from, to]),
@@ -156,6 +160,12 @@ impl Opening {
     #[must_use]
     pub fn with_lines(self, lines: (u64, u64)) -> Self {
         Self { lines: Some(lines), ..self }
+    }
+
+    /// Says that besides these lines the outline of the whole file will be shown: what is defined in it, and where.
+    #[must_use]
+    pub fn with_outline(self) -> Self {
+        Self { outline: true, ..self }
     }
 
     /// Says which bytes will be shown: the first, and the one behind the last.
@@ -243,7 +253,8 @@ impl Vault {
         Ok(match (found.kind, wants_tree) {
             (EntryKind::Tree, true) => narrow(sought, Listing { place, tree: found.id }, Resolved::Directory),
             (EntryKind::Blob | EntryKind::Symlink, false) => {
-                let opening = Opening { place, blob: found.id, kind: found.kind, size: found.size.unwrap_or(0), lines: None, bytes: None };
+                let size = found.size.unwrap_or(0);
+                let opening = Opening { place, blob: found.id, kind: found.kind, size, lines: None, bytes: None, outline: false };
                 narrow(sought, opening, Resolved::File)
             }
             (EntryKind::Submodule, false) => narrow(sought, Gitlink { place, commit: found.id }, Resolved::Submodule),
@@ -267,6 +278,7 @@ impl Vault {
             size: found.size.unwrap_or(0),
             lines: None,
             bytes: None,
+            outline: false,
         };
         Ok(listing.fork(opening).ok())
     }

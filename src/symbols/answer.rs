@@ -54,6 +54,9 @@ pub struct Answer {
     pub total_definitions: u64,
     /// The nearest first.
     pub definitions: Vec<Defined>,
+    /// Definitions in other products, and how many there are; of the first page only.
+    pub elsewhere: Vec<Elsewhere>,
+    pub total_elsewhere: u64,
     /// References by kind, in the order of [`ReferenceKind::ALL`].
     pub uses: [u64; ReferenceKind::ALL.len()],
     /// Files that have references of the kinds wanted.
@@ -61,6 +64,18 @@ pub struct Answer {
     pub files: Vec<UsedIn>,
     /// The number of the next page.
     pub next: Option<usize>,
+}
+
+/// What another product defines under the name, in the newest version of it whose symbols are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub product: String,
+    pub version: String,
+    pub commit: String,
+    pub total: u64,
+    /// The first of them.
+    pub definitions: Vec<Defined>,
+    pub(super) basis: Basis,
 }
 
 /// A definition, and the line on which its name stands.
@@ -122,6 +137,8 @@ impl Answer {
             precise: false,
             total_definitions: 0,
             definitions: Vec::new(),
+            elsewhere: Vec::new(),
+            total_elsewhere: 0,
             uses: [0; ReferenceKind::ALL.len()],
             total_files: 0,
             files: Vec::new(),
@@ -169,16 +186,21 @@ impl Sealed {
 impl Recordable for Sealed {
     fn drafts(&self) -> Vec<Draft> {
         let answer = &self.answer;
-        let place = |path: &RepoPath, blob: ObjectId, lines: Vec<u64>| Shown {
-            product: answer.product.clone(),
-            versions: vec![answer.version.clone()],
+        let place = |(product, version): (&str, &str), path: &RepoPath, blob: ObjectId, lines: Vec<u64>| Shown {
+            product: product.to_owned(),
+            versions: vec![version.to_owned()],
             path: path_text(path),
             blob: Some(blob.to_string()),
             lines,
             ..Shown::default()
         };
-        let defined = answer.definitions.iter().map(|one| place(&one.path, one.blob, vec![one.line.number]));
-        let used = answer.files.iter().map(|file| place(&file.path, file.blob, file.lines.iter().map(|line| line.number).collect()));
+        let here = (answer.product.as_str(), answer.version.as_str());
+        let elsewhere = answer.elsewhere.iter().flat_map(|other| other.definitions.iter().map(move |one| (other, one)));
+        let elsewhere = elsewhere.map(|(other, one)| ((other.product.as_str(), other.version.as_str()), one));
+        let defined = answer.definitions.iter().map(|one| (here, one)).chain(elsewhere);
+        let defined = defined.map(|(of, one)| place(of, &one.path, one.blob, vec![one.line.number]));
+        let lines = |file: &UsedIn| file.lines.iter().map(|line| line.number).collect();
+        let used = answer.files.iter().map(|file| place(here, &file.path, file.blob, lines(file)));
         let mut drafts = Vec::new();
         let mut room = ENTRY_ROOM;
         let mut shown = Vec::new();
@@ -195,6 +217,11 @@ impl Recordable for Sealed {
         if let Some(first) = drafts.first_mut() {
             first.facts.insert("definitions".to_owned(), json!(answer.total_definitions));
             first.facts.insert("references".to_owned(), json!(answer.total_uses()));
+            if answer.total_elsewhere > 0 {
+                let basis = |other: &Elsewhere| json!({"product": other.product, "entitlement": other.basis.entitlement.as_str()});
+                first.facts.insert("elsewhere".to_owned(), json!(answer.total_elsewhere));
+                first.facts.insert("bases".to_owned(), answer.elsewhere.iter().map(basis).collect());
+            }
         }
         drafts
     }

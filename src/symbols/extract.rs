@@ -3,10 +3,11 @@
 //! The text may be anything: what is broken is parsed as far as it goes, and everything is bounded. A large file is cut into pieces at
 //! lines that begin at the margin, each parsed by itself, so that memory does not grow with the file.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tree_sitter::{Node, ParseOptions, Parser, TreeCursor};
+use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use super::language::Lang;
 use super::rules::{Compiled, Named, Place, When};
@@ -20,9 +21,11 @@ const PIECE: usize = 1 << 20;
 const LONGEST_NAME: usize = 200;
 /// Bytes of a container at most.
 const LONGEST_CONTAINER: usize = 200;
+/// Words that begin statements of C.
+const CONTROL: [&str; 9] = ["if", "else", "for", "while", "do", "switch", "case", "return", "sizeof"];
 /// Nodes above a name that are looked at.
 const HIGHEST: usize = 64;
-/// How long one piece may take. A usual one takes a tenth of a second.
+/// How long a file may take when it is indexed. One of a megabyte usually takes a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is defined and used in a file, in the order of its text.
@@ -79,6 +82,17 @@ pub fn extract(path: &str, text: &str) -> Option<Extracted> {
 
 /// The symbols of a text in this language.
 pub(super) fn of_lang(lang: Lang, text: &str) -> Extracted {
+    within(PATIENCE, lang, text)
+}
+
+/// The same, as far as one comes in this time.
+pub(super) fn within(patience: Duration, lang: Lang, text: &str) -> Extracted {
+    let end = Instant::now() + patience;
+    until(&|| Instant::now() >= end, lang, text)
+}
+
+/// The same, as far as one comes before it is late.
+pub(super) fn until(late: &dyn Fn() -> bool, lang: Lang, text: &str) -> Extracted {
     let mut found = Extracted { starts: line_starts(text), complete: text.len() <= LARGEST, ..Extracted::default() };
     if !found.complete {
         return found;
@@ -92,17 +106,19 @@ pub(super) fn of_lang(lang: Lang, text: &str) -> Extracted {
     }
     let mut base = 0;
     for piece in pieces(text) {
-        let end = Instant::now() + PATIENCE;
-        let late = || Instant::now() >= end;
+        if late() {
+            found.complete = false;
+            break;
+        }
         let mut progress = |_: &_| if late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let bytes = piece.as_bytes();
         let mut read = |at: usize, _| bytes.get(at..).unwrap_or_default();
         let tree = parser.parse_with_options(&mut read, None, Some(ParseOptions::new().progress_callback(&mut progress)));
         if let Some(tree) = tree {
-            let mut walk = Walk { grammar, text: piece, base, out: &mut found, scopes: Vec::new(), frames: Vec::new() };
-            if !walk.run(tree.walk(), &late) {
-                found.complete = false;
-            }
+            let first = found.definitions.len();
+            let mut walk = Walk { grammar, text: piece, base, out: &mut found, scopes: Vec::new(), frames: Vec::new(), block: None };
+            let whole = walk.run(tree.walk(), late) && (!grammar.traits.preprocessed || walk.macros(&tree, first, late));
+            found.complete &= whole;
         } else {
             parser.reset();
             found.complete = false;
@@ -168,6 +184,8 @@ struct Walk<'t, 'o> {
     out: &'o mut Extracted,
     scopes: Vec<Scope>,
     frames: Vec<Frame<'t>>,
+    /// Where the body of a function begins that a macro made, and the function's number.
+    block: Option<(usize, usize)>,
 }
 
 impl<'t> Walk<'t, '_> {
@@ -183,6 +201,9 @@ impl<'t> Walk<'t, '_> {
             let kind = node.kind_id();
             let field = cursor.field_id().map_or(0, u16::from);
             self.frames.push(Frame { node, kind, field });
+            if kind == self.grammar.block && self.block.is_some_and(|(at, _)| at == node.start_byte()) {
+                self.body(node);
+            }
             match self.grammar.name(kind) {
                 Named::No => {}
                 Named::WhereSaid => self.name(None),
@@ -221,7 +242,7 @@ impl<'t> Walk<'t, '_> {
     fn name(&mut self, by_itself: Option<ReferenceKind>) {
         let Some(leaf) = self.frames.last().map(|frame| frame.node) else { return };
         let Some(name) = self.text.get(leaf.byte_range()).map(|name| name.trim_start_matches('#')) else { return };
-        if name.is_empty() || name.len() > LONGEST_NAME || leaf.is_missing() {
+        if name.is_empty() || name.len() > LONGEST_NAME || leaf.is_missing() || self.is_no_name(name) {
             return;
         }
         while self.scopes.last().is_some_and(|scope| scope.end <= leaf.start_byte()) {
@@ -229,6 +250,12 @@ impl<'t> Walk<'t, '_> {
         }
         let height = self.through(&self.grammar.declarators);
         let rule = self.stands(height).and_then(|place| Some((place, *self.grammar.defines.get(&place)?)));
+        if self.grammar.traits.preprocessed
+            && let Some(kind) = self.made_by_macro(name)
+            && let Some(statement) = (1..=3).filter_map(|height| self.above(height)).find(|frame| frame.kind == self.grammar.statement)
+        {
+            return self.define(name, kind, leaf, statement.node, 0);
+        }
         let mut declared = false;
         if let Some((place, (kind, when))) = rule
             && let Some(whole) = self.above(height + 1).map(|frame| frame.node)
@@ -252,8 +279,104 @@ impl<'t> Walk<'t, '_> {
         }
     }
 
+    /// Whether this is a word of the language, or one that stands for nothing.
+    fn is_no_name(&self, name: &str) -> bool {
+        let traits = self.grammar.traits;
+        let here = self.frames.last().map_or(0, |frame| frame.kind);
+        // `size_t` and its like are defined somewhere; `int` is not. What a macro leaves of a broken text is no function `if`.
+        let is_word = || here == self.grammar.primitive && !name.ends_with("_t") || CONTROL.contains(&name);
+        traits.blank && name == "_" || traits.preprocessed && is_word()
+    }
+
+    fn is_local(&self) -> bool {
+        (1..HIGHEST).filter_map(|height| self.above(height)).any(|frame| self.grammar.functions.contains(&frame.kind))
+    }
+
+    /// What a macro outside of functions makes of this name: `SYSCALL_DEFINE3(read, …) {…}` a function, `DEFINE_MUTEX(lock);` a variable. A
+    /// function without a type looks like a macro, too: `main() {…}`.
+    fn made_by_macro(&mut self, name: &str) -> Option<SymbolKind> {
+        let grammar = self.grammar;
+        let (argument, call) = match self.above(1)? {
+            list if list.kind == grammar.arguments => (Some(list.node), self.above(2)?),
+            call => (None, call),
+        };
+        let statement = self.above(if argument.is_some() { 3 } else { 2 })?;
+        if call.kind != grammar.call || statement.kind != grammar.statement || self.is_local() {
+            return None;
+        }
+        let called = call.node.child(0)?;
+        let by = self.text.get(called.byte_range())?;
+        let is_macro = by.bytes().all(|byte| !byte.is_ascii_lowercase());
+        let leaf = self.above(0)?.node;
+        // The variable's type comes first where there is one of each for every processor.
+        let nth = u32::from(by.contains("PER_CPU"));
+        let stands = |nth| argument.is_some_and(|list| list.named_child(nth).is_some_and(|one| one.id() == leaf.id()));
+        let end = statement.node.end_byte();
+        let behind = self.text.get(end..)?;
+        let body = end + (behind.len() - behind.trim_start().len());
+        let unclosed = self.text.as_bytes().get(end.checked_sub(1)?) != Some(&b';');
+        if unclosed && self.text.as_bytes().get(body) == Some(&b'{') {
+            let makes = if is_macro { stands(0) } else { argument.is_none() && by == name };
+            return makes.then(|| {
+                self.block = Some((body, self.out.definitions.len()));
+                SymbolKind::Function
+            });
+        }
+        let defines = by.starts_with("DEFINE_") || by.starts_with("DECLARE_") && !by.contains("PER_CPU") || by.ends_with("_HEAD");
+        (is_macro && defines && stands(nth)).then_some(SymbolKind::Variable)
+    }
+
+    /// The body of a function that a macro made.
+    fn body(&mut self, block: Node<'t>) {
+        let Some((_, function)) = self.block.take() else { return };
+        let last = place(&self.out.starts, u32::try_from(self.base + block.end_byte().saturating_sub(1)).unwrap_or(u32::MAX)).0;
+        if let Some(function) = self.out.definitions.get_mut(function) {
+            function.whole.1 = last.max(function.whole.1);
+        }
+    }
+
+    /// Macros that are defined where the grammar does not look for them: in the middle of an initializer, in what it could not parse.
+    /// False when time ran out.
+    fn macros(&mut self, tree: &Tree, first: usize, late: &dyn Fn() -> bool) -> bool {
+        let known = self.out.definitions.get(first..).unwrap_or_default();
+        let known: HashSet<u32> = known.iter().filter(|one| one.kind == SymbolKind::Macro).map(|one| one.line).collect();
+        let mut found = Vec::new();
+        let mut start = 0;
+        for text in self.text.split_inclusive('\n') {
+            let at = start;
+            start += text.len();
+            let Some(defined) = text.trim_start().strip_prefix('#').and_then(|rest| rest.trim_start().strip_prefix("define")) else {
+                continue;
+            };
+            let name = defined.trim_start();
+            let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+            let column = text.len() - name.len();
+            let (line, _) = place(&self.out.starts, u32::try_from(self.base + at).unwrap_or(u32::MAX));
+            if length == 0 || length > LONGEST_NAME || name.len() == defined.len() || known.contains(&line) {
+                continue;
+            }
+            if late() {
+                return false;
+            }
+            let stands = tree.root_node().descendant_for_byte_range(at + column, at + column + length);
+            let in_words = stands.is_some_and(|node| ["comment", "string_content", "raw_string_content"].contains(&node.kind()));
+            if let Some(name) = name.get(..length).filter(|_| !in_words) {
+                let column = u32::try_from(column).unwrap_or(u32::MAX);
+                let (name, container) = (name.to_owned(), String::new());
+                found.push(Definition { name, kind: SymbolKind::Macro, line, column, whole: (line, line), container });
+            }
+        }
+        if !found.is_empty() {
+            self.out.definitions.extend(found);
+            if let Some(piece) = self.out.definitions.get_mut(first..) {
+                piece.sort_by_key(|one| (one.line, one.column));
+            }
+        }
+        true
+    }
+
     fn defined(&self, (kind, when): (SymbolKind, When), place: Place, whole: Node<'t>, height: usize) -> Verdict {
-        let local = || (1..HIGHEST).filter_map(|height| self.above(height)).any(|frame| self.grammar.functions.contains(&frame.kind));
+        let local = || self.is_local();
         let kind_of = |field: u16| whole.child_by_field_id(field).map(|node| node.kind());
         let value_is_function = || {
             let value = whole.child_by_field_id(self.grammar.value).or_else(|| whole.child_by_field_id(self.grammar.right));
@@ -288,6 +411,10 @@ impl<'t> Walk<'t, '_> {
         }
         if is_declaration && text.starts_with("extern") {
             return Verdict::Declares;
+        }
+        // A macro before a function's type looks like a variable whose `;` was forgotten.
+        if is_declaration && height == 0 && !text.ends_with(';') {
+            return Verdict::Uses;
         }
         Verdict::Defines(kind)
     }

@@ -21,11 +21,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::language::Lang;
 use super::part::{Part, UnitKey};
-use super::{SymbolError, VersionKey};
+use super::{Definition, SymbolError, VersionKey};
 use crate::catalog::RepoPath;
 
 /// Raised whenever an index written before could be misread, or a grammar or a rule finds other things.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// A document without symbols of its own.
 pub(super) const NO_UNIT: u32 = u32::MAX;
 
@@ -77,6 +77,8 @@ pub struct SymbolIndex {
     pub(super) table: Table,
     /// Unit and document, ascending.
     by_unit: Vec<(u32, u32)>,
+    /// Units in the order of their keys.
+    by_key: Vec<u32>,
 }
 
 /// Names no path: what is printed ends up in logs.
@@ -123,7 +125,11 @@ impl SymbolIndex {
         let mut by_unit: Vec<(u32, u32)> =
             table.documents.iter().zip(0..).filter(|(one, _)| one.unit != NO_UNIT).map(|(one, number)| (one.unit, number)).collect();
         by_unit.sort_unstable();
-        Ok(Self { generation: manifest.generation, parts, firsts, table, by_unit })
+        let mut index = Self { generation: manifest.generation, parts, firsts, table, by_unit, by_key: Vec::new() };
+        let mut by_key: Vec<u32> = (0..u32::try_from(units).map_err(|_| SymbolError::Full)?).collect();
+        by_key.sort_unstable_by_key(|unit| index.key(*unit));
+        index.by_key = by_key;
+        Ok(index)
     }
 
     /// Rises with every change.
@@ -163,6 +169,19 @@ impl SymbolIndex {
     pub(super) fn part_of(&self, unit: u32) -> Option<(&Part, u32)> {
         let nth = self.firsts.partition_point(|first| *first <= unit).checked_sub(1)?;
         Some((self.parts.get(nth)?, unit - self.firsts.get(nth)?))
+    }
+
+    fn key(&self, unit: u32) -> Option<UnitKey> {
+        let (part, nth) = self.part_of(unit)?;
+        part.units.get(nth as usize).map(|unit| unit.key)
+    }
+
+    /// What is defined in a file, in the order of its text; `None` when the file is not known.
+    pub(super) fn defined_in(&self, key: &UnitKey) -> Result<Option<Vec<Definition>>, SymbolError> {
+        let nth = self.by_key.partition_point(|unit| self.key(*unit).is_some_and(|one| one < *key));
+        let unit = self.by_key.get(nth).copied().filter(|unit| self.key(*unit) == Some(*key));
+        let Some((part, unit)) = unit.and_then(|unit| self.part_of(unit)) else { return Ok(None) };
+        part.named_definitions(unit).map(Some)
     }
 
     /// The documents at which a unit stands.
@@ -284,6 +303,12 @@ impl Defining {
         let by_path = by_path(&path.to_string())?;
         known.iter().find(|(of, _)| *of == by_path).map(|(_, lines)| lines.as_slice())
     }
+}
+
+/// Whether a file at this path can define anything that is known here.
+#[must_use]
+pub fn may_define(path: &RepoPath) -> bool {
+    by_path(&path.to_string()).is_some()
 }
 
 /// The language that a path says: 0 when the contents may say one; none when there are no symbols to look for.

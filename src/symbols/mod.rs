@@ -22,11 +22,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use answer::{Answer, Ask, Defined, Sealed, Use, UsedIn, UsedLine, Wanted};
+pub use answer::{Answer, Ask, Defined, Elsewhere, Sealed, Use, UsedIn, UsedLine, Wanted};
 pub use builder::{Built, Progress, SymbolWriter};
 pub use extract::{Extracted, extract};
-pub use index::{Defining, SymbolIndex};
-pub use precise::{Imported, import};
+pub use index::{Defining, SymbolIndex, may_define};
+pub use precise::{Import, Imported, import};
 pub use service::Symbols;
 
 use crate::source::SourceError;

@@ -446,6 +446,12 @@ impl Part {
         Some(all)
     }
 
+    /// The same with their names.
+    pub(super) fn named_definitions(&self, unit: u32) -> Result<Vec<Definition>, SymbolError> {
+        let all = self.definitions(unit)?;
+        all.into_iter().map(|(name, one)| Ok(Definition { name: self.name(name)?, ..one })).collect()
+    }
+
     /// The definitions of one name in a unit.
     pub(super) fn definitions_of(&self, unit: u32, (number, name): (u64, &str)) -> Result<Vec<Definition>, SymbolError> {
         let all = self.definitions(unit)?.into_iter().filter(|(of, _)| *of == number);

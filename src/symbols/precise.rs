@@ -8,11 +8,13 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use super::extract::extract;
 use super::scip::{self, Document, Occurrence};
 use super::{ReferenceKind, SymbolError, SymbolKind};
+use crate::audit::Receipt;
 use crate::catalog::RepoPath;
 use crate::source::text::{self, Content, Text};
 use crate::source::{MachineReader, ObjectId};
@@ -60,6 +62,17 @@ pub(super) struct Place {
     pub(super) last: u32,
 }
 
+/// What was read for an import, checked and written, and not looked at by anybody yet.
+#[must_use]
+pub struct Import {
+    pub brought: Imported,
+    /// Of the file that it comes from, in hexadecimal, and its length in bytes.
+    pub sha256: String,
+    pub size: u64,
+    directory: PathBuf,
+    commit: String,
+}
+
 /// What an import brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -77,11 +90,11 @@ pub(super) fn path_of(directory: &Path, commit: &str) -> PathBuf {
     directory.join(format!("precise-{commit}"))
 }
 
-/// Imports a SCIP index for a version, in the place of any that was imported before.
+/// Reads a SCIP index for a version. Nobody is told anything by it before [`Import::serve`].
 ///
 /// # Errors
 /// When it is no such index or was made of other sources, or when the source or the directory cannot be used.
-pub fn import(reader: &MachineReader, product: &str, commit: &str, index: &Path, directory: &Path) -> Result<Imported, SymbolError> {
+pub fn import(reader: &MachineReader, product: &str, commit: &str, index: &Path, directory: &Path) -> Result<Import, SymbolError> {
     let length = fs::metadata(index).map_err(|cause| SymbolError::import(index, &cause))?.len();
     if length > LARGEST {
         return Err(SymbolError::NotScip { what: format!("it has {length} bytes; {LARGEST} is the most that is taken") });
@@ -117,7 +130,31 @@ pub fn import(reader: &MachineReader, product: &str, commit: &str, index: &Path,
         return Err(SymbolError::NotScip { what });
     }
     precise.write(directory, commit)?;
-    Ok(done)
+    Ok(Import {
+        brought: done,
+        sha256: HEXLOWER.encode(&Sha256::digest(&bytes)),
+        size: bytes.len() as u64,
+        directory: directory.to_owned(),
+        commit: commit.to_owned(),
+    })
+}
+
+impl Import {
+    /// Lets it be what readers are told, in the place of what was imported for the version before. The entry that says so comes first.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn serve(self, _entry: &Receipt) -> Result<Imported, SymbolError> {
+        let fail = |cause: std::io::Error| SymbolError::io("putting imported symbols in their place", &cause);
+        fs::rename(waiting(&self.directory, &self.commit), path_of(&self.directory, &self.commit)).map_err(fail)?;
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(fail)?;
+        Ok(self.brought)
+    }
+}
+
+/// What is read and not served yet.
+fn waiting(directory: &Path, commit: &str) -> PathBuf {
+    directory.join(format!("precise-{commit}.new"))
 }
 
 #[derive(Default)]
@@ -351,14 +388,11 @@ impl Precise {
             }
         }
         fs::create_dir_all(directory).map_err(fail)?;
-        let beside = directory.join(format!("precise-{commit}.new"));
-        let mut file = File::create(&beside).map_err(fail)?;
+        let mut file = File::create(waiting(directory, commit)).map_err(fail)?;
         for bytes in [&MAGIC[..], Sha256::digest(&body).as_slice(), &body] {
             file.write_all(bytes).map_err(fail)?;
         }
-        file.sync_all().map_err(fail)?;
-        fs::rename(&beside, path_of(directory, commit)).map_err(fail)?;
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(fail)
+        file.sync_all().map_err(fail)
     }
 
     pub(super) fn read(path: &Path) -> Result<Self, SymbolError> {

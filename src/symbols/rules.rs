@@ -54,10 +54,30 @@ pub(super) struct Rules {
     pub(super) implements: &'static [At],
     /// What is defined inside is local.
     pub(super) functions: &'static [&'static str],
+    /// What is true of the whole language.
+    pub(super) traits: Traits,
 }
 
+/// What is true of a whole language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Traits {
+    /// Its text goes through the preprocessor of C: macros may stand where the grammar knows none, and make definitions.
+    pub(super) preprocessed: bool,
+    /// `_` names nothing.
+    pub(super) blank: bool,
+}
+
+const PREPROCESSED: Traits = Traits { preprocessed: true, blank: false };
+const BLANK: Traits = Traits { preprocessed: false, blank: true };
+const PLAIN: Traits = Traits { preprocessed: false, blank: false };
+
 pub(super) const C: Rules = Rules {
-    names: &[("identifier", Some(Other)), ("type_identifier", Some(Type)), ("field_identifier", Some(Other))],
+    names: &[
+        ("identifier", Some(Other)),
+        ("type_identifier", Some(Type)),
+        ("field_identifier", Some(Other)),
+        ("primitive_type", Some(Type)),
+    ],
     declarators: &[
         ("pointer_declarator", "declarator"),
         ("function_declarator", "declarator"),
@@ -83,7 +103,8 @@ pub(super) const C: Rules = Rules {
     calls: &[("call_expression", "function")],
     types: &[],
     implements: &[],
-    functions: &["function_definition"],
+    functions: &["function_definition", "compound_statement"],
+    traits: PREPROCESSED,
 };
 
 pub(super) const CPP: Rules = Rules {
@@ -92,6 +113,9 @@ pub(super) const CPP: Rules = Rules {
         ("type_identifier", Some(Type)),
         ("field_identifier", Some(Other)),
         ("namespace_identifier", Some(Other)),
+        ("primitive_type", Some(Type)),
+        ("destructor_name", None),
+        ("operator_name", None),
     ],
     declarators: &[
         ("pointer_declarator", "declarator"),
@@ -132,7 +156,8 @@ pub(super) const CPP: Rules = Rules {
     calls: &[("call_expression", "function")],
     types: &[],
     implements: &[("base_class_clause", "")],
-    functions: &["function_definition", "lambda_expression"],
+    functions: &["function_definition", "compound_statement", "lambda_expression"],
+    traits: PREPROCESSED,
 };
 
 pub(super) const CSHARP: Rules = Rules {
@@ -170,6 +195,7 @@ pub(super) const CSHARP: Rules = Rules {
     types: &[("type_argument_list", ""), ("attribute", "name"), ("base_list", "")],
     implements: &[("base_list", "")],
     functions: &["method_declaration", "constructor_declaration", "local_function_statement", "lambda_expression"],
+    traits: PLAIN,
 };
 
 pub(super) const JAVA: Rules = Rules {
@@ -195,6 +221,7 @@ pub(super) const JAVA: Rules = Rules {
     types: &[("annotation", "name"), ("marker_annotation", "name")],
     implements: &[("superclass", ""), ("super_interfaces", ""), ("extends_interfaces", "")],
     functions: &["method_declaration", "constructor_declaration", "lambda_expression"],
+    traits: PLAIN,
 };
 
 pub(super) const GO: Rules = Rules {
@@ -221,6 +248,7 @@ pub(super) const GO: Rules = Rules {
     types: &[],
     implements: &[],
     functions: &["function_declaration", "method_declaration", "func_literal"],
+    traits: BLANK,
 };
 
 pub(super) const RUST: Rules = Rules {
@@ -259,6 +287,7 @@ pub(super) const RUST: Rules = Rules {
     types: &[],
     implements: &[("impl_item", "trait")],
     functions: &["function_item", "closure_expression"],
+    traits: BLANK,
 };
 
 pub(super) const PYTHON: Rules = Rules {
@@ -275,6 +304,7 @@ pub(super) const PYTHON: Rules = Rules {
     types: &[("type", ""), ("generic_type", "")],
     implements: &[("class_definition", "superclasses")],
     functions: &["function_definition", "lambda"],
+    traits: PLAIN,
 };
 
 const JS_DECLARATORS: [At; 1] = [("member_expression", "property")];
@@ -314,6 +344,7 @@ pub(super) const JAVASCRIPT: Rules = Rules {
     types: &[("new_expression", "constructor")],
     implements: &[("class_heritage", "")],
     functions: &JS_FUNCTIONS,
+    traits: PLAIN,
 };
 
 pub(super) const TYPESCRIPT: Rules = Rules {
@@ -355,6 +386,7 @@ pub(super) const TYPESCRIPT: Rules = Rules {
     types: &[("new_expression", "constructor")],
     implements: &[("extends_clause", "value"), ("implements_clause", ""), ("extends_type_clause", "type")],
     functions: &JS_FUNCTIONS,
+    traits: PLAIN,
 };
 
 pub(super) const PHP: Rules = Rules {
@@ -383,6 +415,7 @@ pub(super) const PHP: Rules = Rules {
     types: &[("named_type", ""), ("object_creation_expression", ""), ("attribute", "")],
     implements: &[("base_clause", ""), ("class_interface_clause", ""), ("use_declaration", "")],
     functions: &["function_definition", "method_declaration", "anonymous_function", "arrow_function"],
+    traits: PLAIN,
 };
 
 pub(super) const RUBY: Rules = Rules {
@@ -402,6 +435,7 @@ pub(super) const RUBY: Rules = Rules {
     types: &[],
     implements: &[("superclass", "")],
     functions: &["method", "singleton_method", "lambda"],
+    traits: PLAIN,
 };
 
 pub(super) const BASH: Rules = Rules {
@@ -414,6 +448,7 @@ pub(super) const BASH: Rules = Rules {
     types: &[],
     implements: &[],
     functions: &["function_definition"],
+    traits: PLAIN,
 };
 
 /// A node and the field of it that is filled, as the grammar numbers them; field 0 is none.
@@ -454,6 +489,12 @@ pub(super) struct Compiled {
     pub(super) field_declaration: u16,
     pub(super) function_declarator: u16,
     pub(super) qualified: u16,
+    pub(super) traits: Traits,
+    pub(super) call: u16,
+    pub(super) arguments: u16,
+    pub(super) statement: u16,
+    pub(super) block: u16,
+    pub(super) primitive: u16,
 }
 
 impl Compiled {
@@ -488,6 +529,12 @@ impl Compiled {
             field_declaration: node("field_declaration"),
             function_declarator: node("function_declarator"),
             qualified: node("qualified_identifier"),
+            traits: rules.traits,
+            call: node("call_expression"),
+            arguments: node("argument_list"),
+            statement: node("expression_statement"),
+            block: node("compound_statement"),
+            primitive: node("primitive_type"),
             language,
         }
     }

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
-use super::answer::{Answer, Ask, Defined, Sealed, Use, UsedIn, UsedLine, Wanted};
+use super::answer::{Answer, Ask, Defined, Elsewhere, Sealed, Use, UsedIn, UsedLine, Wanted};
 use super::builder::lang_of;
-use super::extract::{Extracted, of_lang};
+use super::extract::{Extracted, within};
 use super::index::{Home, IndexedVersion, SymbolIndex, by_path};
 use super::language::Lang;
 use super::part::{UnitKey, Uses};
 use super::precise::{self, Place, Precise};
 use super::{Definition, ReferenceKind, SymbolError, SymbolKind};
-use crate::access::{ReadableVersion, Scoped};
+use crate::access::{Readable, ReadableVersion, Scoped};
 use crate::catalog::RepoPath;
 use crate::source::text::{self, Content, Text};
 use crate::source::{MachineReader, ObjectId, Opened, Walker};
@@ -28,6 +28,9 @@ use crate::source::{MachineReader, ObjectId, Opened, Walker};
 const FIRST_DEFINITIONS: usize = 20;
 const PEEKED: usize = 6;
 const PAGE_DEFINITIONS: usize = 100;
+/// Other products of which definitions are shown, and how many of each.
+const OTHER_PRODUCTS: usize = 10;
+const OF_EACH: usize = 3;
 /// Files with references on a page, and lines shown of one.
 const PAGE_FILES: usize = 20;
 const LINES: usize = 25;
@@ -37,6 +40,8 @@ const LEAD: usize = 80;
 /// Texts kept in memory, and the size up to which one is.
 const KEPT: usize = 64;
 const KEPT_BYTES: usize = 1 << 20;
+/// How long a file may take to be extracted while somebody waits; of what takes longer, the beginning is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Imported versions kept in memory.
 const IMPORTED: usize = 4;
 /// A lookup takes this long, or a multiple of it, where part of the version lies outside of what may be read: names are looked up in all
@@ -78,6 +83,17 @@ struct Site {
     /// Where, if that is known precisely; else extracting it tells.
     places: Option<Vec<Place>>,
 }
+
+/// A question to one version, and what is known of that.
+struct Lookup<'a> {
+    ask: Ask,
+    version: &'a ReadableVersion,
+    index: Option<Arc<SymbolIndex>>,
+    precise: Option<Arc<Precise>>,
+}
+
+/// A definition, and where it is.
+type Found = (Nearness, RepoPath, UnitKey, Definition);
 
 /// How near a file is to where the asker stands; the least is the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,16 +148,18 @@ impl Symbols {
         Ok(index)
     }
 
-    /// What is defined in a file that was opened, on the lines that its record names.
+    /// What is defined in a file that was opened, in the order of its text. Its record has to say that all of it is shown.
     #[must_use]
-    pub fn outline(&self, opened: &Opened, lines: (u64, u64)) -> Vec<Definition> {
+    pub fn outline(&self, opened: &Opened) -> Vec<Definition> {
         let path = opened.place.path.to_string();
         let Some(by_path) = by_path(&path) else { return Vec::new() };
         let key = UnitKey { blob: *opened.blob.bytes(), by_path };
+        // Looking it up takes less than extracting it. An index that cannot be read is told of by whoever looks a name up.
+        if let Some(Ok(known)) = self.get(&opened.place.product).and_then(|index| index.defined_in(&key).transpose()) {
+            return known;
+        }
         let source = self.kept(&key).or_else(|| Some(self.keep(key, Source::of(by_path, &opened.data)?)));
-        let Some(source) = source else { return Vec::new() };
-        let inside = |one: &&Definition| (lines.0..=lines.1).contains(&u64::from(one.line));
-        source.extracted().definitions.iter().filter(inside).cloned().collect()
+        source.map(|source| source.extracted().definitions.clone()).unwrap_or_default()
     }
 
     /// Answers within what the asker may read; `None` when that is nothing of this version.
@@ -153,33 +171,61 @@ impl Symbols {
         let product = scoped.products().iter().find(|one| one.product.name == ask.product);
         let version = product.and_then(|one| one.versions.iter().find(|version| version.version.name == ask.version));
         let Some(version) = version else { return Ok(None) };
+        let here = self.known(ask, version)?;
+        let mut others = Vec::new();
+        let first = ask.page <= 1 && !matches!(ask.wanted, Wanted::References(_)) && ask.below.is_root();
+        for other in scoped.products().iter().filter(|one| first && one.product.name != ask.product) {
+            others.extend(self.newest_known(ask, other)?);
+        }
+        // One pace for all: how many there are must not tell either.
+        let (mut sites, mut found) = paced(others.iter().chain([&here]), || {
+            let found: Result<Vec<Vec<Site>>, SymbolError> = others.iter().map(Lookup::sites).collect();
+            here.sites().and_then(|sites| Ok((sites, found?)))
+        })?;
         let mut answer = Answer::empty(ask, &version.version.commit);
-        self.fill(&mut answer, ask, version)?;
+        answer.indexed = here.index.is_some() || here.precise.is_some();
+        self.fill(&mut answer, ask, &mut sites)?;
+        self.fill_elsewhere(&mut answer, ask, others.iter().zip(&mut found))?;
         // The scope once more, asked of each place by itself.
-        let may = |path: &RepoPath| version.scopes.iter().any(|scope| scope.reads(path));
-        if !answer.definitions.iter().all(|one| may(&one.path)) || !answer.files.iter().all(|one| may(&one.path)) {
+        let stray = |version: &ReadableVersion, path: &RepoPath| !version.scopes.iter().any(|scope| scope.reads(path));
+        let of_other = |one: &Elsewhere| {
+            let other = others.iter().find(|other| other.ask.product == one.product);
+            other.is_none_or(|other| one.definitions.iter().any(|found| stray(other.version, &found.path)))
+        };
+        if answer.definitions.iter().any(|one| stray(version, &one.path))
+            || answer.files.iter().any(|one| stray(version, &one.path))
+            || answer.elsewhere.iter().any(of_other)
+        {
             tracing::error!("a symbol was found outside of its scope; the answer was withheld");
             answer = Answer::empty(ask, &version.version.commit);
         }
         Ok(Some(Sealed::of(answer, scoped, version)))
     }
 
-    fn fill(&self, answer: &mut Answer, ask: &Ask, version: &ReadableVersion) -> Result<(), SymbolError> {
+    /// What is known of a version.
+    fn known<'a>(&self, ask: &Ask, version: &'a ReadableVersion) -> Result<Lookup<'a>, SymbolError> {
         let (name, commit) = (&version.version.name, &version.version.commit);
-        let index = self.get(&ask.product);
-        let held = index.as_ref().and_then(|index| Some((index, index.version(name, commit)?)));
-        let precise = self.precise(&ask.product, commit)?;
-        answer.indexed = held.is_some() || precise.is_some();
-        let mut sites = paced(version, || sites(ask, version, held, precise.as_deref()))?;
+        let index = self.get(&ask.product).filter(|index| index.version(name, commit).is_some());
+        Ok(Lookup { ask: ask.clone(), version, index, precise: self.precise(&ask.product, commit)? })
+    }
+
+    /// The same question to another product: its newest version of which anything is known.
+    fn newest_known<'a>(&self, ask: &Ask, other: &'a Readable) -> Result<Option<Lookup<'a>>, SymbolError> {
+        for version in &other.versions {
+            let ask =
+                Ask { product: other.product.name.clone(), version: version.version.name.clone(), from: None, at: None, ..ask.clone() };
+            let known = self.known(&ask, version)?;
+            if known.index.is_some() || known.precise.is_some() {
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fill(&self, answer: &mut Answer, ask: &Ask, sites: &mut [Site]) -> Result<(), SymbolError> {
         answer.precise = sites.iter().any(|site| site.places.is_some());
         let walker = self.reader.walker(&ask.product)?;
-        let mut definitions = Vec::new();
-        for site in &mut sites {
-            definitions.extend(std::mem::take(&mut site.definitions).into_iter().map(|one| (site.near, site.path.clone(), site.key, one)));
-        }
-        definitions.sort_by(|(near, path, _, one), (other_near, other_path, _, other)| {
-            (near, weight(one.kind), path, one.line).cmp(&(other_near, weight(other.kind), other_path, other.line))
-        });
+        let definitions = definitions_of(sites);
         answer.total_definitions = definitions.len() as u64;
         for kind in ReferenceKind::ALL {
             let count = sites.iter().filter_map(|site| site.uses.get(kind as usize)).map(|count| u64::from(*count)).sum();
@@ -194,15 +240,56 @@ impl Symbols {
             Wanted::Definitions => (page.saturating_mul(PAGE_DEFINITIONS), PAGE_DEFINITIONS),
             Wanted::All | Wanted::References(_) => (0, 0),
         };
-        for (_, path, key, definition) in definitions.into_iter().skip(skip).take(take) {
-            let source = self.source(&walker, key)?;
-            let line = source.line(definition.line, &[(definition.column, None)], definition.name.len());
-            answer.definitions.push(Defined { path, blob: object(key)?, definition, line });
+        for found in definitions.into_iter().skip(skip).take(take) {
+            answer.definitions.push(self.defined(&walker, found)?);
         }
         if ask.wanted == Wanted::Definitions && answer.total_definitions > (skip + take) as u64 {
             answer.next = Some(page + 2);
         }
-        self.fill_uses(answer, ask, &sites, &walker)
+        self.fill_uses(answer, ask, sites, &walker)
+    }
+
+    /// Definitions of other products: those in a language that the asker's calls by name first.
+    fn fill_elsewhere<'a>(
+        &self,
+        answer: &mut Answer,
+        ask: &Ask,
+        others: impl Iterator<Item = (&'a Lookup<'a>, &'a mut Vec<Site>)>,
+    ) -> Result<(), SymbolError> {
+        let spoken = ask.from.as_ref().and_then(|path| Lang::of(&path.to_string(), ""));
+        let foreign = |key: &UnitKey| spoken.zip(Lang::numbered(key.by_path)).is_some_and(|(a, b)| !a.is_akin(b));
+        let mut found: Vec<(bool, &Lookup<'_>, Vec<Found>)> = Vec::new();
+        for (other, sites) in others {
+            let mut definitions = definitions_of(sites);
+            definitions.sort_by_key(|(_, _, key, _)| foreign(key));
+            answer.total_elsewhere += definitions.len() as u64;
+            if let Some((_, _, key, _)) = definitions.first() {
+                found.push((foreign(key), other, definitions));
+            }
+        }
+        found.sort_by_key(|(foreign, ..)| *foreign);
+        // A click has room for a few in all.
+        let mut room = if ask.wanted == Wanted::Peek { PEEKED.saturating_sub(answer.definitions.len()) } else { usize::MAX };
+        for (_, other, definitions) in found.into_iter().take(OTHER_PRODUCTS) {
+            let walker = self.reader.walker(&other.ask.product)?;
+            let total = definitions.len() as u64;
+            let shown = definitions.into_iter().take(OF_EACH.min(room));
+            let shown = shown.map(|found| self.defined(&walker, found)).collect::<Result<Vec<_>, _>>()?;
+            room = room.saturating_sub(shown.len());
+            if shown.is_empty() {
+                break;
+            }
+            let (product, version) = (other.ask.product.clone(), other.ask.version.clone());
+            let (commit, basis) = (other.version.version.commit.clone(), other.version.basis.clone());
+            answer.elsewhere.push(Elsewhere { product, version, commit, total, definitions: shown, basis });
+        }
+        Ok(())
+    }
+
+    fn defined(&self, walker: &Walker, (_, path, key, definition): Found) -> Result<Defined, SymbolError> {
+        let source = self.source(walker, key)?;
+        let line = source.line(definition.line, &[(definition.column, None)], definition.name.len());
+        Ok(Defined { path, blob: object(key)?, definition, line })
     }
 
     fn fill_uses(&self, answer: &mut Answer, ask: &Ask, sites: &[Site], walker: &Walker) -> Result<(), SymbolError> {
@@ -291,7 +378,15 @@ impl Symbols {
     }
 }
 
-/// Every file that may be read and has the name.
+impl Lookup<'_> {
+    /// Every file that may be read and has the name.
+    fn sites(&self) -> Result<Vec<Site>, SymbolError> {
+        let (name, commit) = (&self.version.version.name, &self.version.version.commit);
+        let held = self.index.as_ref().and_then(|index| Some((index, index.version(name, commit)?)));
+        sites(&self.ask, self.version, held, self.precise.as_deref())
+    }
+}
+
 fn sites(
     ask: &Ask,
     version: &ReadableVersion,
@@ -409,12 +504,25 @@ fn weight(kind: SymbolKind) -> u8 {
     }
 }
 
-/// Does the work, and waits until a multiple of the pace is over where not all of the version may be read.
-fn paced<T>(version: &ReadableVersion, work: impl FnOnce() -> T) -> T {
+/// Takes the definitions out, the nearest first.
+fn definitions_of(sites: &mut [Site]) -> Vec<Found> {
+    let mut definitions = Vec::new();
+    for site in sites {
+        definitions.extend(std::mem::take(&mut site.definitions).into_iter().map(|one| (site.near, site.path.clone(), site.key, one)));
+    }
+    definitions.sort_by(|(near, path, _, one), (other_near, other_path, _, other)| {
+        (near, weight(one.kind), path, one.line).cmp(&(other_near, weight(other.kind), other_path, other.line))
+    });
+    definitions
+}
+
+/// Does the work, and waits until a multiple of the pace is over where not all of each version may be read.
+fn paced<'a, T>(mut versions: impl Iterator<Item = &'a Lookup<'a>>, work: impl FnOnce() -> T) -> T {
     let began = Instant::now();
     let done = work();
-    let whole = version.scopes.iter().any(|scope| scope.excludes.is_empty() && scope.includes.iter().any(RepoPath::is_root));
-    if !whole {
+    let is_whole =
+        |one: &Lookup<'_>| one.version.scopes.iter().any(|scope| scope.excludes.is_empty() && scope.includes.iter().any(RepoPath::is_root));
+    if !versions.all(is_whole) {
         let paces = began.elapsed().as_micros() / PACE.as_micros() + 1;
         let until = PACE.saturating_mul(u32::try_from(paces).unwrap_or(u32::MAX));
         thread::sleep(until.saturating_sub(began.elapsed()));
@@ -435,7 +543,7 @@ impl Source {
     }
 
     fn extracted(&self) -> &Extracted {
-        self.extracted.get_or_init(|| self.lang.map(|lang| of_lang(lang, self.text.as_str())).unwrap_or_default())
+        self.extracted.get_or_init(|| self.lang.map(|lang| within(PATIENCE, lang, self.text.as_str())).unwrap_or_default())
     }
 
     /// A line, with the places in it at which the name stands.

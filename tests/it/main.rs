@@ -51,6 +51,8 @@ mod search_page;
 mod search_work;
 /// Who somebody is: passwords, sessions, forms.
 mod sign_in;
+/// Symbols of hostile sources, and an index of symbols that meets with accidents.
+mod symbol_accidents;
 /// Symbols over HTTP: what is defined and used where, within what may be read.
 mod symbols;
 /// What one may not read does not exist: the same answer as for what was never there, and an entry.

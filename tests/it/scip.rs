@@ -1,14 +1,16 @@
-//! Indexes that real indexers made (`rust-analyzer scip`, `scip-typescript`), imported for a version of the same sources.
+//! Indexes that real indexers made (`rust-analyzer scip`, `scip-typescript`, `scip-python`), imported for a version of the same sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Repository, Signature, Time};
-use lectern::audit::{Draft, Kind, Outcome};
+use lectern::audit::{Draft, Filter, Kind, Outcome};
 use lectern::catalog::NewProduct;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::harness::{Backend, Client, Grant, Portal};
 
@@ -18,9 +20,8 @@ fn vectors(name: &str) -> PathBuf {
 
 /// The sources beside an index, as a product with the version `v1`.
 async fn bring(portal: &Portal, name: &str, home: &Path) {
-    let repository = Repository::init_bare(home.join(format!("{name}.git"))).unwrap();
     let root = vectors(name);
-    let mut tree = TreeUpdateBuilder::new();
+    let mut files = Vec::new();
     let mut waiting = vec![root.clone()];
     while let Some(next) = waiting.pop() {
         for entry in fs::read_dir(next).unwrap() {
@@ -28,10 +29,20 @@ async fn bring(portal: &Portal, name: &str, home: &Path) {
             if path.is_dir() {
                 waiting.push(path);
             } else if path.extension().is_none_or(|ending| ending != "scip") {
-                let blob = repository.odb().unwrap().write(ObjectType::Blob, &fs::read(&path).unwrap()).unwrap();
-                tree.upsert(path.strip_prefix(&root).unwrap().to_str().unwrap(), blob, FileMode::Blob);
+                files.push((path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()));
             }
         }
+    }
+    publish(portal, name, &files, home).await;
+}
+
+/// These files, as a product with the version `v1`.
+pub(crate) async fn publish(portal: &Portal, name: &str, files: &[(String, Vec<u8>)], home: &Path) {
+    let repository = Repository::init_bare(home.join(format!("{name}.git"))).unwrap();
+    let mut tree = TreeUpdateBuilder::new();
+    for (path, bytes) in files {
+        let blob = repository.odb().unwrap().write(ObjectType::Blob, bytes).unwrap();
+        tree.upsert(path.as_str(), blob, FileMode::Blob);
     }
     let empty = repository.find_tree(repository.treebuilder(None).unwrap().write().unwrap()).unwrap();
     let tree = repository.find_tree(tree.create_updated(&repository, &empty).unwrap()).unwrap();
@@ -130,6 +141,28 @@ async fn columns_and_implementations_of_another_indexer() {
     assert!(!client.get("/symbol/reader/v1?name=gr%C3%B6%C3%9Fe").await.is(200).text().contains("No definition"));
 }
 
+/// One that says neither what kind a thing is nor what its columns count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_indexer_that_says_little_is_understood() {
+    let home = tempfile::tempdir().unwrap();
+    let portal = Portal::bare(Backend::Sqlite).await;
+    bring(&portal, "gauge", home.path()).await;
+    let client = reader(&portal, Grant::of("gauge")).await;
+    assert_eq!(asked(&client, "gauge", "name=convert").await["total_definitions"], 3);
+    let done = portal.rooms.jobs.import_scip("gauge", "v1", &vectors("gauge").join("index.scip")).await.unwrap();
+    assert_eq!((done.files, done.unknown_files, done.unfitting), (2, 0, 0));
+    // The function, called from another file; then the method of the same name, which another class has its own of.
+    let function = asked(&client, "gauge", "name=convert&from=gauge/__init__.py&at=10:39").await;
+    assert_eq!(function["definitions"][0]["container"], "gauge.units");
+    let calls = ["gauge/__init__.py:3 call".to_owned(), "gauge/__init__.py:10 call".to_owned()];
+    assert_eq!(told(&function), (vec!["gauge/units.py:25 function".to_owned()], calls.to_vec()));
+    let method = asked(&client, "gauge", "name=convert&from=gauge/units.py&at=10:8").await;
+    assert_eq!(told(&method), (vec!["gauge/units.py:10 method".to_owned()], vec!["gauge/units.py:16 implementation".to_owned()]));
+    // Behind letters of two bytes.
+    let class = asked(&client, "gauge", "name=Fahrenheit&from=gauge/units.py&at=17:27").await;
+    assert_eq!(told(&class), (vec!["gauge/units.py:20 class".to_owned()], vec!["gauge/units.py:17 type".to_owned()]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_index_of_other_sources_is_refused_and_changes_nothing() {
     let home = tempfile::tempdir().unwrap();
@@ -154,4 +187,63 @@ async fn an_index_of_other_sources_is_refused_and_changes_nothing() {
     let quiet: lectern::jobs::Watch = Arc::new(|_| {});
     let _ = jobs.rebuild(&product, &quiet).await.unwrap();
     assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
+}
+
+/// Imported symbols that are not what was written are an error, and nothing is told by them; importing them again mends that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_import_tells_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let portal = Portal::bare(Backend::Sqlite).await;
+    bring(&portal, "fetcher", home.path()).await;
+    let client = reader(&portal, Grant::of("fetcher")).await;
+    let file = vectors("fetcher").join("index.scip");
+    let _ = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
+    let commit = portal.rooms.catalog.locate("fetcher", "v1").await.unwrap().unwrap().commit;
+    let served = portal.rooms.symbols.directory_of("fetcher").join(format!("precise-{commit}"));
+    let whole = fs::read(&served).unwrap();
+    for at in [0, 20, 60, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::remove_file(&served).unwrap();
+        fs::write(&served, &damaged).unwrap();
+        client.get_json("/symbol/fetcher/v1?name=size").await.is(500);
+    }
+    let _ = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
+    assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
+}
+
+/// What readers are told changes with an import, so the log says which file it was, before it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_is_in_the_log() {
+    let home = tempfile::tempdir().unwrap();
+    let portal = Portal::bare(Backend::Sqlite).await;
+    bring(&portal, "fetcher", home.path()).await;
+    let file = vectors("fetcher").join("index.scip");
+    let done = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
+    let imports = Filter { kind: Some(Kind::SymbolsImported), ..Filter::default() };
+    let entries = portal.entries(imports.clone()).await;
+    assert_eq!(entries.len(), 1);
+    let (entry, place) = (&entries[0], entries[0].place.as_ref().unwrap());
+    let commit = portal.rooms.catalog.locate("fetcher", "v1").await.unwrap().unwrap().commit;
+    assert_eq!((place.product.as_str(), place.version.as_deref(), place.commit.as_deref()), ("fetcher", Some("v1"), Some(commit.as_str())));
+    let bytes = fs::read(&file).unwrap();
+    assert_eq!(entry.facts["sha256"], HEXLOWER.encode(&Sha256::digest(&bytes)));
+    assert_eq!((&entry.facts["size"], &entry.facts["by"]), (&json!(bytes.len()), &json!("command line")));
+    assert_eq!(
+        (&entry.facts["files"], &entry.facts["definitions"], &entry.facts["references"]),
+        (&json!(done.files), &json!(done.definitions), &json!(done.references))
+    );
+    let auditor = portal.sign_in(&portal.auditor).await;
+    let page = auditor.get(&format!("/audit/entries/{}", entry.index)).await.is(200).text();
+    assert!(page.contains("The operator imported precise symbols for fetcher v1"), "{page}");
+    // What is refused is not said to have been imported, and what cannot be recorded is not served.
+    let jobs = &portal.rooms.jobs;
+    assert!(jobs.import_scip("fetcher", "v1", &vectors("reader").join("index.scip")).await.is_err());
+    assert_eq!(portal.entries(imports.clone()).await.len(), 1);
+    let served = portal.rooms.symbols.directory_of("fetcher").join(format!("precise-{commit}"));
+    fs::remove_file(&served).unwrap();
+    portal.rooms.log.close().await;
+    assert!(jobs.import_scip("fetcher", "v1", &file).await.is_err());
+    assert!(!served.exists());
+    portal.do_not_check();
 }

@@ -3,7 +3,7 @@
 use lectern::audit::{Filter, Kind};
 use serde_json::{Value, json};
 
-use crate::harness::library::{MAIN, SOCKET};
+use crate::harness::library::{MAIN, SEED, SOCKET};
 use crate::harness::{Backend, Client, Grant, Portal, on_both};
 
 on_both! {
@@ -12,7 +12,9 @@ on_both! {
     what_may_not_be_read_is_not_there
     every_line_shown_is_in_the_entry
     a_click_shows_a_few_definitions
-    a_file_has_an_outline_of_what_is_shown
+    a_file_has_an_outline
+    the_outline_is_of_the_whole_file_and_its_entry_says_so
+    another_product_that_may_be_read_is_looked_into
     files_are_found_by_what_they_define
     questions_that_cannot_be_answered
     an_older_installation_gets_its_symbols
@@ -83,11 +85,12 @@ async fn like_nothing(client: &Client, name: &str) {
     for more in ["", "&kind=call", "&kind=definition", "&fragment=1", "&from=src/net/socket_close.c"] {
         let address = |name: &str| format!("/symbol/gateway/v2.0?name={name}{more}");
         let (there, never) = (client.get(&address(name)).await.is(200).text(), client.get(&address(nothing)).await.is(200).text());
-        let bare = |text: &str, name: &str| {
-            let text = text.replace(name, "NAME");
+        // The name may stand in what surrounds it, too: `main` is an element of every page.
+        let bare = |text: &str| {
+            let text = text.replace(nothing, "NAME").replace(name, "NAME");
             seals.replace_all(&text, "").into_owned()
         };
-        assert_eq!(bare(&there, name), bare(&never, nothing), "{more}");
+        assert_eq!(bare(&there), bare(&never), "{more}");
         let (mut there, mut never) =
             (client.get_json(&address(name)).await.is(200).json(), client.get_json(&address(nothing)).await.is(200).json());
         for answer in [&mut there, &mut never] {
@@ -177,19 +180,29 @@ async fn a_click_shows_a_few_definitions(backend: Backend) {
     assert!(uses.contains("All 3 references") && uses.contains("no definition that you may read") && !uses.contains("return"), "{uses}");
 }
 
-async fn a_file_has_an_outline_of_what_is_shown(backend: Backend) {
+/// The list of an outline, and the sentence above it.
+fn outline_of(page: &str) -> (&str, &str) {
+    let (before, outline) = page.split_once("<ul class=\"outline\">").expect("an outline");
+    let note = before.rsplit_once("<p class=\"outnote\">").map_or("", |(_, note)| note.split_once("</p>").unwrap().0);
+    (outline.split_once("</ul>").unwrap().0, note)
+}
+
+async fn a_file_has_an_outline(backend: Backend) {
     let portal = Portal::start(backend).await;
     let reader = portal.reader().await;
     let page = reader.get(&format!("/p/gateway/v2.0/file/{SOCKET}")).await.is(200).text();
-    let (_, outline) = page.split_once("<ul class=\"outline\">").expect("an outline");
-    let (outline, _) = outline.split_once("</ul>").unwrap();
-    assert!(outline.contains("#L3") && outline.contains("function") && outline.contains("value"), "{outline}");
+    let (outline, note) = outline_of(&page);
+    // Where the whole of it begins and ends, for scope lines.
+    assert!(outline.contains("<a href=\"#L3\" data-from=\"3\" data-to=\"6\">"), "{outline}");
+    assert!(outline.contains("function") && outline.contains("value"), "{outline}");
+    assert_eq!(note, "");
     assert!(page.contains("action=\"/symbol/gateway/v2.0\""), "the form works without scripts");
-    // Of a file in pieces, what is defined in the piece that is shown and recorded.
+    // Where a file defines thousands of names, those on the lines shown.
     let piece = reader.get("/p/gateway/v2.0/file/big/twelve_thousand_lines.c?from=5001").await.is(200).text();
-    let (_, outline) = piece.split_once("<ul class=\"outline\">").expect("an outline");
-    let (outline, _) = outline.split_once("</ul>").unwrap();
+    let (outline, note) = outline_of(&piece);
+    assert_eq!(note, "Of the lines shown. The whole file defines 11,999 names.");
     assert_eq!(outline.matches("<li>").count(), 5_000);
+    assert!(outline.contains("<a href=\"#L5001\"><span") && !outline.contains("data-from"));
     assert!(
         outline.contains(">line_5001<")
             && outline.contains(">line_10000<")
@@ -198,6 +211,76 @@ async fn a_file_has_an_outline_of_what_is_shown(backend: Backend) {
     );
     let words = reader.get("/p/gateway/v2.0/file/docs/user_guide.md").await.is(200).text();
     assert!(!words.contains("<ul class=\"outline\">"));
+}
+
+async fn the_outline_is_of_the_whole_file_and_its_entry_says_so(backend: Backend) {
+    let portal = Portal::with(backend, |config| config.reading.page_lines = 2).await;
+    portal.bring("gateway").await;
+    portal.bring("ledger").await;
+    let reader = portal.reader().await;
+    let opened = async |address: &str| {
+        let page = reader.get(address).await.is(200).text();
+        let of_files = Filter { kind: Some(Kind::FileOpened), ..Filter::default() };
+        let entry = portal.entries(of_files).await.pop().unwrap();
+        (page, entry.place.as_ref().unwrap().lines, entry.facts.get("outline").cloned())
+    };
+    let file = format!("/p/gateway/v2.0/file/{SOCKET}");
+    let (page, lines, fact) = opened(&file).await;
+    let (outline, _) = outline_of(&page);
+    assert!(outline.contains(&format!("<a href=\"{file}?from=3#L3\" data-from=\"3\" data-to=\"6\">")), "{outline}");
+    assert!(!page.contains("id=\"L3\""), "its line is not on this page");
+    assert_eq!((lines, fact), (Some((1, 2)), Some(json!(true))));
+    // Known from the index as from the text.
+    let (later, lines, fact) = opened(&format!("{file}?from=3")).await;
+    assert!(outline_of(&later).0.contains("<a href=\"#L3\""));
+    assert_eq!((lines, fact), (Some((3, 4)), Some(json!(true))));
+    std::fs::remove_dir_all(portal.rooms.symbols.directory_of("gateway")).unwrap();
+    let mut beside = portal.beside(|_| {}).await;
+    let person = portal.reviewer(&[Grant::of("gateway")]).await;
+    beside.sign_in(&person).await.is(303);
+    let by_text = beside.get(&file).await.is(200).text();
+    assert_eq!(outline_of(&by_text).0, outline);
+    // Lines by themselves come without one, a text without grammar has none, and a file that is shown whole says all by its lines.
+    let (_, lines, fact) = opened(&format!("{file}?from=3&part=lines")).await;
+    assert_eq!((lines.is_some(), fact), (true, None));
+    let (_, lines, fact) = opened(&format!("/p/gateway/v2.0/file/{SEED}")).await;
+    assert_eq!((lines, fact), (Some((1, 2)), None));
+    let (_, lines, fact) = opened("/p/ledger/v2.0/file/src/ledger_main.rs?from=3").await;
+    assert_eq!((lines, fact), (Some((3, 4)), Some(json!(true))));
+    let (_, lines, fact) = opened("/p/ledger/v2.0/file/secret/ledger_keys.txt").await;
+    assert_eq!((lines, fact), (Some((1, 2)), None));
+}
+
+async fn another_product_that_may_be_read_is_looked_into(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let both = portal.sign_in(&portal.reviewer(&[Grant::of("gateway"), Grant::of("ledger")]).await).await;
+    let found = json_of(&both, &format!("name=main&from={MAIN}")).await;
+    assert_eq!(found["total_elsewhere"], 1);
+    let other = &found["elsewhere"][0];
+    assert_eq!((&other["product"], &other["version"], &other["total"]), (&json!("ledger"), &json!("v2.0"), &json!(1)));
+    assert_eq!(paths(&other["definitions"]), ["src/ledger_main.rs"]);
+    // The entry names the place, and the grant that opens it.
+    let entry = portal.rooms.log.entry(found["receipt"]["index"].as_u64().unwrap()).await.unwrap().unwrap();
+    let place = entry.shown().into_iter().find(|place| place.product == "ledger").unwrap();
+    assert_eq!((place.path.text.as_str(), &place.lines, &place.versions), ("src/ledger_main.rs", &vec![2], &vec!["v2.0".to_owned()]));
+    assert_eq!((&entry.facts["elsewhere"], &entry.facts["bases"][0]["product"]), (&json!(1), &json!("ledger")));
+    assert_ne!(entry.facts["bases"][0]["entitlement"], entry.basis.as_ref().unwrap().entitlement.as_str());
+    let page = both.get("/symbol/gateway/v2.0?name=main").await.is(200).text();
+    assert!(page.contains("In other products") && page.contains("href=\"/symbol/ledger/v2.0?name=main\""), "{page}");
+    let peek = both.get("/symbol/gateway/v2.0?name=main&fragment=1").await.is(200).text();
+    assert!(peek.contains("href=\"/p/ledger/v2.0/file/src/ledger_main.rs#L2\""), "{peek}");
+    // References of one kind, what lies below a directory, and later pages stay in the version.
+    for query in ["name=main&kind=call", "name=main&path=src", "name=main&page=2"] {
+        assert_eq!(json_of(&both, query).await["total_elsewhere"], 0, "{query}");
+    }
+    // Neither the other way round, nor what lies outside of the grant of the other product.
+    let one = portal.sign_in(&portal.reviewer(&[Grant::of("gateway")]).await).await;
+    like_nothing(&one, "main").await;
+    let part = portal.sign_in(&portal.reviewer(&[Grant::of("gateway"), Grant::of("ledger").paths(&["secret"], &[])]).await).await;
+    like_nothing(&part, "main").await;
+    // An older version of the other product is looked into where only that may be read.
+    let older = portal.sign_in(&portal.reviewer(&[Grant::of("gateway"), Grant::of("ledger").versions(&["v1.*"])]).await).await;
+    assert_eq!(json_of(&older, "name=main").await["elsewhere"][0]["version"], "v1.1");
 }
 
 async fn files_are_found_by_what_they_define(backend: Backend) {

@@ -84,6 +84,75 @@ int net::helper(int a) { auto f = [](int x) { int inner = x; return inner; }; re
     );
 }
 
+/// What the preprocessor makes of C is not in the grammar; the kernel is full of it.
+#[test]
+fn c_with_macros_that_define() {
+    let text = r#"typedef unsigned long uintptr_t;
+typedef struct { uintptr_t at; } cursor_t;
+SYSCALL_DEFINE3(read, unsigned int, fd, char __user *, buf)
+{
+	int local = 1;
+	DEFINE_MUTEX(inner);
+	return ksys_read(fd, buf);
+}
+DEFINE_MUTEX(lock);
+static DEFINE_SPINLOCK(slow);
+DEFINE_PER_CPU(int, counter);
+LIST_HEAD(waiting);
+EXPORT_SYMBOL(lock);
+static int __init first_init(void) { return 0; }
+static void __sched notrace second_init(unsigned int mode) { first_init(); }
+static inline __must_check bool third(void) { return true; }
+int old(a, b) int a; char *b; { return a; }
+static long
+internal_function
+wrapped (int a)
+{ return a; }
+bare(a, b)
+{ if (a) return 1; else return 0; }
+const int table[] = {
+#define ROW(x) { x, #x },
+	ROW(1)
+#undef ROW
+};
+/*
+#define NOT_ONE 1
+*/
+char *text = "\
+#define NOR_ONE 1";
+"#;
+    check(
+        "a.c",
+        text,
+        "1 type uintptr_t\n2 field at\n2 type cursor_t\n3 function read\n9 variable lock\n10 variable slow\n11 variable counter\n\
+         12 variable waiting\n14 function first_init\n15 function second_init\n16 function third\n17 function old\n20 function wrapped\n\
+         22 function bare\n24 variable table\n25 macro ROW\n32 variable text",
+        (&["lock", "uintptr_t", "first_init", "ksys_read"], "2 type uintptr_t\n7 call ksys_read\n13 other lock\n15 call first_init"),
+    );
+    let found = extract("a.c", text).unwrap();
+    let whole = |name: &str| found.definitions.iter().find(|one| one.name == name).unwrap().whole;
+    assert_eq!([whole("read"), whole("lock"), whole("bare"), whole("wrapped")], [(3, 8), (9, 9), (22, 23), (18, 21)]);
+}
+
+#[test]
+fn cpp_operators_and_destructors() {
+    let text = r"struct A {
+  virtual ~A();
+  bool operator==(const A &other) const;
+  A &operator=(const A &) { return *this; }
+};
+A::~A() {}
+bool A::operator==(const A &other) const { return true; }
+std::ostream &operator<<(std::ostream &to, const A &a) { return to; }
+";
+    check(
+        "a.cc",
+        text,
+        "1 struct A\n4 method A.operator=\n6 method A.~A\n7 method A.operator==\n8 function operator<<",
+        (&["~A", "operator=="], "2 declaration ~A\n3 declaration operator=="),
+    );
+}
+
 #[test]
 fn csharp() {
     let text = r"namespace Vendor.Net {
@@ -143,6 +212,7 @@ type Size = int
 type Kind int
 const Max, Min = 3, 1
 var shared = Max
+var _ Source = (*Reader)(nil)
 func (r *Reader) Read(p []byte) (int, error) { local := 1; return helper(p, local) }
 func helper(p []byte, n int) (int, error) { r := Reader{}; return r.Read(p) }
 ";
@@ -150,8 +220,8 @@ func helper(p []byte, n int) (int, error) { r := Reader{}; return r.Read(p) }
         "a.go",
         text,
         "2 struct Reader\n2 field Reader.name\n3 interface Source\n3 method Source.Read\n4 type Size\n5 type Kind\n6 constant Max\n6 constant Min\n\
-         7 variable shared\n8 method Reader.Read\n9 function helper",
-        (&["Reader", "Read", "helper", "Max"], "7 other Max\n8 type Reader\n8 call helper\n9 type Reader\n9 call Read"),
+         7 variable shared\n9 method Reader.Read\n10 function helper",
+        (&["Reader", "Read", "helper", "Max"], "7 other Max\n8 other Reader\n9 type Reader\n9 call helper\n10 type Reader\n10 call Read"),
     );
 }
 

@@ -7,10 +7,13 @@
 mod building;
 mod languages;
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::builder::facts;
-use super::extract::of_lang;
+use super::extract::{of_lang, until, within};
 use super::language::Lang;
 use super::part::{Facts, Part, PartBuilder, UnitKey};
 
@@ -146,6 +149,57 @@ fn depth_and_size_are_no_danger() {
             let _ = of_lang(lang, &text);
         }
     }
+}
+
+/// It is looked at the clock before each piece, in the parser, and on the way through what that made; when it is late, what there was
+/// time for is given, and that it is not all.
+#[test]
+fn time_runs_out() {
+    let text = "int a(void) { return b(); }\n".repeat(100_000);
+    let looks = Cell::new(0_u32);
+    let whole = until(
+        &|| {
+            looks.set(looks.get() + 1);
+            false
+        },
+        Lang::C,
+        &text,
+    );
+    assert!(whole.complete);
+    assert_eq!(whole.definitions.len(), 100_000);
+    let all = looks.get();
+    assert!(all > 10);
+    let mut before = 0;
+    for last in [1, 2, all / 2, all] {
+        looks.set(0);
+        let some = until(
+            &|| {
+                looks.set(looks.get() + 1);
+                looks.get() >= last
+            },
+            Lang::C,
+            &text,
+        );
+        assert!(!some.complete, "{last} of {all}");
+        assert!((before..=100_000).contains(&some.definitions.len()), "{last} of {all}");
+        assert!(looks.get() <= last + 4, "{last} of {all}: it went on to {}", looks.get());
+        before = some.definitions.len();
+    }
+    assert!(within(Duration::ZERO, Lang::C, &text).definitions.is_empty());
+}
+
+/// What is too large is told as incomplete; a name or a container that is too long is none, or is cut.
+#[test]
+fn there_are_limits() {
+    let huge = of_lang(Lang::C, &format!("int a;{}", " ".repeat(64 << 20)));
+    assert!(!huge.complete && huge.definitions.is_empty());
+    let name = |length: usize| "n".repeat(length);
+    let found = of_lang(Lang::C, &format!("int {};\nint {};\n", name(200), name(201)));
+    assert_eq!(found.definitions.iter().map(|one| one.line).collect::<Vec<_>>(), [1]);
+    let nested = format!("class {}:\n class é{}:\n  def run(): pass\n", name(150), name(60));
+    let found = of_lang(Lang::Python, &nested);
+    assert_eq!(found.definitions.len(), 3);
+    assert!(found.definitions.iter().all(|one| one.container.len() <= 200));
 }
 
 #[test]

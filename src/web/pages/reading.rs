@@ -17,11 +17,12 @@ use crate::catalog::{RepoPath, name_text};
 use crate::highlight::{self, Highlighted, Limits, Target};
 use crate::source::text::{self, Content, ImageKind, LineEnds, Text};
 use crate::source::{EntryKind, Gitlink, Listed, Listing, Opened, Opening, Resolved, Shape};
-use crate::symbols::SymbolKind;
+use crate::symbols::{self, Definition, SymbolKind};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
 use crate::web::page::html;
+use crate::web::views::format::count;
 use crate::web::views::links;
 use crate::web::views::reading as view;
 use crate::web::views::shell::{Notice, Tone};
@@ -32,6 +33,8 @@ const PART_LINES: u64 = 1000;
 const HEX_PAGE: u64 = 4096;
 /// Beyond this only the lines shown are looked at, and nothing is highlighted.
 const HUGE: usize = 16 << 20;
+/// Names in an outline; where a file defines more, the outline is of the lines shown.
+const MOST_OUTLINED: usize = 2000;
 /// Bytes of a `.gitmodules` that is looked into.
 const LARGEST_GITMODULES: u64 = 1 << 20;
 /// Bytes of an image that are sent.
@@ -265,7 +268,13 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
                 _ if part.alone => lines_of(part, lines, PART_LINES),
                 _ => lines_of(part, lines, portal.config.reading.page_lines as u64),
             };
-            let opening = same(opening, |file| file.with_lines(shown))?;
+            // What is defined on lines that are not shown is named by the outline beside them.
+            let may_define = symbols::may_define(&opening.resource().place().path);
+            let beyond = !part.alone && view == View::Source && shown != (1, lines) && may_define;
+            let opening = same(opening, |file| {
+                let file = file.with_lines(shown);
+                if beyond { file.with_outline() } else { file }
+            })?;
             let opened = read(who, portal, opening).await?;
             text_page(who, portal, opened, part, view, shown).await
         }
@@ -356,19 +365,41 @@ async fn text_page(
     html(&page)
 }
 
-/// What is defined on the lines shown: part of the file, and recorded with it.
-async fn outline(portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result<Vec<view::OutlineItem>, WebError> {
+/// What is defined in the file, and where, with a sentence where that is too much to be shown.
+async fn outline(portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result<view::Outline, WebError> {
     let symbols = Arc::clone(&portal.symbols);
-    let found = tokio::task::spawn_blocking(move || symbols.outline(&opened, shown)).await?;
-    let item =
-        |one: crate::symbols::Definition| view::OutlineItem { kind: one.kind.to_string(), name: one.name, line: u64::from(one.line) };
+    let place = opened.place.clone();
+    let found = tokio::task::spawn_blocking(move || symbols.outline(&opened)).await?;
     // What a type consists of stands in it; here are the things that one goes to.
-    let leads = |one: &crate::symbols::Definition| match one.kind {
+    let leads = |one: &Definition| match one.kind {
         SymbolKind::Field => false,
         SymbolKind::Constant => one.container.is_empty(),
         _ => true,
     };
-    Ok(found.into_iter().filter(leads).map(item).collect())
+    let mut found: Vec<Definition> = found.into_iter().filter(leads).collect();
+    let inside = |one: &Definition| (shown.0..=shown.1).contains(&u64::from(one.line));
+    let all = found.len();
+    let page_lines = portal.config.reading.page_lines as u64;
+    let note = (all > MOST_OUTLINED).then(|| {
+        found.retain(inside);
+        // One line may define any number.
+        found.truncate(portal.config.reading.page_lines.max(MOST_OUTLINED));
+        format!("Of the lines shown. The whole file defines {} names.", count(all as u64))
+    });
+    let item = |one: Definition| {
+        let line = u64::from(one.line);
+        view::OutlineItem {
+            kind: one.kind.to_string(),
+            href: if inside(&one) {
+                format!("#L{line}")
+            } else {
+                place::line_href(&place.product, &place.version, &place.path, line, page_lines)
+            },
+            name: one.name,
+            whole: (one.whole.1 > one.whole.0).then_some((u64::from(one.whole.0), u64::from(one.whole.1))),
+        }
+    };
+    Ok(view::Outline { items: found.into_iter().map(item).collect(), note })
 }
 
 /// The lines shown, highlighted as far as their file is not huge.

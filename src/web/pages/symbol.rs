@@ -13,7 +13,7 @@ use crate::access::{AccessError, Action, Wish};
 use crate::audit::Receipt;
 use crate::catalog::RepoPath;
 use crate::highlight::{Limits, Snippet, SourceHtml};
-use crate::symbols::{Answer, Ask, Defined, ReferenceKind, Sealed, Use, UsedIn, UsedLine, Wanted};
+use crate::symbols::{Answer, Ask, Defined, Elsewhere, ReferenceKind, Sealed, Use, UsedIn, UsedLine, Wanted};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
@@ -22,7 +22,7 @@ use crate::web::views::format::{count, counted};
 use crate::web::views::links;
 use crate::web::views::reading::Seal;
 use crate::web::views::shell::{Link, Notice, Place, Tone};
-use crate::web::views::symbol::{DefinitionRow, FileRows, Found, Peek, SymbolPage, Tab, UseRow};
+use crate::web::views::symbol::{DefinitionRow, ElsewhereRows, FileRows, Found, Peek, SymbolPage, Tab, UseRow};
 
 /// Bytes of a name at most.
 const LONGEST: usize = 200;
@@ -46,13 +46,13 @@ pub(super) async fn symbol(who: Reader, State(portal): State<AppState>) -> Resul
     }
     let painted = painted(&portal, &answer).await;
     let shown = Shown { portal: &portal, ask: &ask, answer: &answer };
-    let (definitions, files) = shown.rows(painted);
+    let rows = shown.rows(painted);
     if ask.wanted == Wanted::Peek {
-        return html(&shown.peek(definitions, receipt));
+        return html(&shown.peek(rows, receipt));
     }
     let mut page = blank(&who, &portal, &ask).await?;
     page.notices = shown.notices();
-    page.found = Some(shown.found(definitions, files, receipt));
+    page.found = Some(shown.found(rows, receipt));
     html(&page)
 }
 
@@ -135,7 +135,7 @@ async fn blank(who: &Reader, portal: &AppState, ask: &Ask) -> Result<SymbolPage,
     })
 }
 
-/// Every line shown, highlighted as far as that is done in time: those of definitions, then those of references.
+/// Every line shown, highlighted as far as that is done in time: those of definitions, here and elsewhere, then those of references.
 async fn painted(portal: &AppState, answer: &Answer) -> Vec<SourceHtml> {
     let snippet = |path: &RepoPath, line: &UsedLine| {
         let found = line.uses.iter().map(|one| one.range.0..one.range.1).collect();
@@ -148,7 +148,8 @@ async fn painted(portal: &AppState, answer: &Answer) -> Vec<SourceHtml> {
         let uses = line.uses.iter().map(|one| Use { range: (one.range.0.saturating_sub(cut), one.range.1.saturating_sub(cut)), ..*one });
         UsedLine { number: line.number, text: text.to_owned(), uses: uses.collect() }
     };
-    let defined = answer.definitions.iter().map(|one| snippet(&one.path, &alone(&one.line)));
+    let defined = answer.definitions.iter().chain(answer.elsewhere.iter().flat_map(|other| &other.definitions));
+    let defined = defined.map(|one| snippet(&one.path, &alone(&one.line)));
     let used = answer.files.iter().flat_map(|file| file.lines.iter().map(|line| snippet(&file.path, line)));
     let patience = portal.config.reading.highlight_deadline / 25;
     portal.painter.snippets(defined.chain(used).collect(), Limits::default(), patience).await
@@ -158,6 +159,12 @@ struct Shown<'a> {
     portal: &'a AppState,
     ask: &'a Ask,
     answer: &'a Answer,
+}
+
+struct Rows {
+    definitions: Vec<DefinitionRow>,
+    elsewhere: Vec<ElsewhereRows>,
+    files: Vec<FileRows>,
 }
 
 impl Shown<'_> {
@@ -171,28 +178,45 @@ impl Shown<'_> {
         links::symbol(&self.ask.product, &self.ask.version, &pairs)
     }
 
-    fn line(&self, path: &RepoPath, line: u64) -> String {
-        line_href(&self.ask.product, &self.ask.version, path, line, self.portal.config.reading.page_lines as u64)
+    fn line(&self, (product, version): (&str, &str), path: &RepoPath, line: u64) -> String {
+        line_href(product, version, path, line, self.portal.config.reading.page_lines as u64)
     }
 
-    fn rows(&self, painted: Vec<SourceHtml>) -> (Vec<DefinitionRow>, Vec<FileRows>) {
+    fn here(&self) -> (&str, &str) {
+        (&self.ask.product, &self.ask.version)
+    }
+
+    fn rows(&self, painted: Vec<SourceHtml>) -> Rows {
         let mut painted = painted.into_iter();
         let mut next = |line: &UsedLine| painted.next().unwrap_or_else(|| crate::highlight::plain_line(&line.text));
-        let definitions = self.answer.definitions.iter().map(|one| self.definition(one, next(&one.line))).collect();
+        let near = |one: &Defined| match &self.ask.from {
+            Some(from) if *from == one.path => "this file".to_owned(),
+            Some(from) if from.parent() == one.path.parent() => "this directory".to_owned(),
+            _ => String::new(),
+        };
+        let definitions = self.answer.definitions.iter().map(|one| self.definition(self.here(), near(one), one, next(&one.line))).collect();
+        let elsewhere = self.answer.elsewhere.iter().map(|other| self.other(other, &mut next)).collect();
         let files = self.answer.files.iter().map(|file| self.file(file, &mut next)).collect();
-        (definitions, files)
+        Rows { definitions, elsewhere, files }
     }
 
-    fn definition(&self, one: &Defined, html: SourceHtml) -> DefinitionRow {
-        let (directory, file) = parts(&one.path);
-        let near = match &self.ask.from {
-            Some(from) if *from == one.path => "this file",
-            Some(from) if from.parent() == one.path.parent() => "this directory",
-            _ => "",
+    fn other(&self, other: &Elsewhere, next: &mut impl FnMut(&UsedLine) -> SourceHtml) -> ElsewhereRows {
+        let (product, version) = (other.product.as_str(), other.version.as_str());
+        let place = format!("{product} {version}");
+        let row = |one: &Defined| self.definition((product, version), place.clone(), one, next(&one.line));
+        let definitions: Vec<DefinitionRow> = other.definitions.iter().map(row).collect();
+        let label = match other.total {
+            1 => format!("The symbol in {place}"),
+            n => format!("All {} definitions in {place}", count(n)),
         };
+        ElsewhereRows { definitions, page: Link { label, href: links::symbol(product, version, &[("name", &self.ask.name)]) } }
+    }
+
+    fn definition(&self, of: (&str, &str), near: String, one: &Defined, html: SourceHtml) -> DefinitionRow {
+        let (directory, file) = parts(&one.path);
         DefinitionRow {
             kind: one.definition.kind.word(),
-            href: self.line(&one.path, one.line.number),
+            href: self.line(of, &one.path, one.line.number),
             line: one.line.number,
             container: one.definition.container.clone(),
             directory,
@@ -212,7 +236,12 @@ impl Shown<'_> {
                 let mut kinds: Vec<&str> = line.uses.iter().filter_map(|one| one.kind).map(kind_words).collect();
                 kinds.sort_unstable();
                 kinds.dedup();
-                UseRow { number: line.number, href: self.line(&file.path, line.number), html: next(line), kinds: kinds.join(", ") }
+                UseRow {
+                    number: line.number,
+                    href: self.line(self.here(), &file.path, line.number),
+                    html: next(line),
+                    kinds: kinds.join(", "),
+                }
             })
             .collect();
         let last = file.lines.last().map(|line| line.number);
@@ -223,7 +252,7 @@ impl Shown<'_> {
             total: file.total,
             more: (file.more > 0).then(|| Link {
                 label: format!("{} in this file", counted(file.more, "more reference", "more references")),
-                href: last.map_or_else(|| href.clone(), |line| self.line(&file.path, line)),
+                href: last.map_or_else(|| href.clone(), |line| self.line(self.here(), &file.path, line)),
             }),
             href,
             lines,
@@ -249,7 +278,7 @@ impl Shown<'_> {
         }
     }
 
-    fn found(&self, definitions: Vec<DefinitionRow>, files: Vec<FileRows>, receipt: Receipt) -> Found {
+    fn found(&self, rows: Rows, receipt: Receipt) -> Found {
         let answer = self.answer;
         let all = answer.total_definitions;
         let words = match self.ask.wanted {
@@ -269,15 +298,19 @@ impl Shown<'_> {
         };
         Found {
             seal: Seal { entry: receipt.index },
-            words: format!("{defined}, and {words}."),
+            words: match answer.total_elsewhere {
+                0 => format!("{defined}, and {words}."),
+                n => format!("{defined}, and {words}. {} in other products.", counted(n, "definition", "definitions")),
+            },
             precise: answer.precise,
             tabs: self.tabs(),
             definitions_title: shows.then(|| if all == 1 { "Definition".to_owned() } else { "Definitions".to_owned() }),
-            all_definitions: (self.ask.wanted == Wanted::All && all > definitions.len() as u64)
+            all_definitions: (self.ask.wanted == Wanted::All && all > rows.definitions.len() as u64)
                 .then(|| Link { label: format!("All {} definitions", count(all)), href: self.href("definition", 1) }),
-            definitions,
-            references_title: (!files.is_empty()).then_some(uses_title),
-            files,
+            definitions: rows.definitions,
+            elsewhere: rows.elsewhere,
+            references_title: (!rows.files.is_empty()).then_some(uses_title),
+            files: rows.files,
             page: self.ask.page,
             previous: (self.ask.page > 1).then(|| self.href(kind, self.ask.page - 1)),
             next: answer.next.map(|next| self.href(kind, next)),
@@ -305,12 +338,12 @@ impl Shown<'_> {
         tabs
     }
 
-    fn peek(&self, definitions: Vec<DefinitionRow>, receipt: Receipt) -> Peek {
+    fn peek(&self, rows: Rows, receipt: Receipt) -> Peek {
         let uses = self.answer.total_uses();
         Peek {
             name: self.ask.name.clone(),
             seal: Seal { entry: receipt.index },
-            more: self.answer.total_definitions.saturating_sub(definitions.len() as u64),
+            more: self.answer.total_definitions.saturating_sub(rows.definitions.len() as u64),
             words: match uses {
                 0 => "Open its page".to_owned(),
                 1 => "1 reference".to_owned(),
@@ -319,7 +352,9 @@ impl Shown<'_> {
             page: self.href("", 1),
             definitions_page: self.href("definition", 1),
             notices: self.notices(),
-            definitions,
+            definitions: rows.definitions,
+            elsewhere: rows.elsewhere.into_iter().flat_map(|other| other.definitions).collect(),
+            total_elsewhere: self.answer.total_elsewhere,
         }
     }
 }
@@ -366,6 +401,12 @@ fn answer_json(ask: &Ask, answer: &Answer, receipt: &Receipt) -> Value {
             "whole": [one.definition.whole.0, one.definition.whole.1], "text": one.line.text,
         })
     };
+    let other = |other: &Elsewhere| {
+        json!({
+            "product": other.product, "version": other.version, "commit": other.commit, "total": other.total,
+            "definitions": other.definitions.iter().map(definition).collect::<Vec<_>>(),
+        })
+    };
     let file = |file: &UsedIn| {
         json!({
             "path": file.path.to_string(), "blob": file.blob.to_string(), "total": file.total, "more": file.more,
@@ -378,6 +419,7 @@ fn answer_json(ask: &Ask, answer: &Answer, receipt: &Receipt) -> Value {
         "product": answer.product, "version": answer.version, "commit": answer.commit, "name": answer.name, "indexed": answer.indexed,
         "precise": answer.precise, "total_definitions": answer.total_definitions, "uses": uses, "total_files": answer.total_files,
         "definitions": answer.definitions.iter().map(definition).collect::<Vec<_>>(),
+        "elsewhere": answer.elsewhere.iter().map(other).collect::<Vec<_>>(), "total_elsewhere": answer.total_elsewhere,
         "files": answer.files.iter().map(file).collect::<Vec<_>>(), "page": ask.page, "next": answer.next, "receipt": receipt,
     })
 }

@@ -143,6 +143,7 @@ pub fn did(kind: &str) -> &str {
         "entitlement.revoked" => "Revoked grant",
         "mirror.synced" => "Synchronised",
         "version.published" => "Published",
+        "symbols.imported" => "Imported symbols",
         "audit.viewed" => "Viewed the log",
         "audit.exported" => "Exported the log",
         "configuration.changed" => "Configured",

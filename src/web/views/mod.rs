@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn lines_are_anchored_by_their_number_in_the_file() {
-        use super::reading::{FileFacts, FilePage, Location, Seal};
+        use super::reading::{FileFacts, FilePage, Location, Outline, OutlineItem, Seal};
         let page = FilePage {
             shell: Shell::default(),
             location: Location {
@@ -143,11 +143,20 @@ mod tests {
             lines: vec![crate::highlight::SourceHtml::default(); 3],
             pieces: None,
             plain_reason: None,
-            outline: Vec::new(),
+            outline: Outline {
+                items: vec![OutlineItem {
+                    kind: "function".into(),
+                    name: "<script>".into(),
+                    href: "#L5001".into(),
+                    whole: Some((5_001, 5_003)),
+                }],
+                note: None,
+            },
             symbol_action: String::new(),
             symbol_from: String::new(),
         };
         let html = page.render().unwrap();
+        assert!(html.contains("&#60;script&#62;</a>") && !html.contains("<script></a>"), "{html}");
         assert!(html.contains("id=\"L5001\"") && html.contains("id=\"L5003\"") && !html.contains("id=\"L5004\""));
         assert!(html.contains("href=\"/transparency/receipt/18204\">Recorded as entry <span class=\"num\">18,204</span>"));
     }

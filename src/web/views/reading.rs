@@ -260,8 +260,7 @@ pub struct FilePage {
     pub pieces: Option<Pieces>,
     /// Why it is shown without colours, a sentence.
     pub plain_reason: Option<String>,
-    /// "In this file"; empty when there is none.
-    pub outline: Vec<OutlineItem>,
+    pub outline: Outline,
     /// Where symbols of this version are looked up.
     pub symbol_action: String,
     /// The file's path, as addresses have it.
@@ -320,13 +319,24 @@ pub struct TablePage {
     pub rows: Vec<(u64, Vec<SourceHtml>)>,
 }
 
+/// "In this file": what it defines.
+#[derive(Clone, Debug, Default)]
+pub struct Outline {
+    pub items: Vec<OutlineItem>,
+    /// Of which lines it is, where it is not of all; a sentence.
+    pub note: Option<String>,
+}
+
 /// One definition in the outline.
 #[derive(Clone, Debug)]
 pub struct OutlineItem {
     /// "function", "struct": its first letter is shown, the word is read out.
     pub kind: String,
     pub name: String,
-    pub line: u64,
+    /// Where the line is: on this page, or on that of its piece.
+    pub href: String,
+    /// The first and the last line of the whole, when these are two.
+    pub whole: Option<(u64, u64)>,
 }
 
 impl OutlineItem {

@@ -41,6 +41,8 @@ pub struct Found {
     /// The words above the definitions; none where they are not shown.
     pub definitions_title: Option<String>,
     pub definitions: Vec<DefinitionRow>,
+    /// Of other products, one after the other.
+    pub elsewhere: Vec<ElsewhereRows>,
     /// Where all of them are.
     pub all_definitions: Option<Link>,
     pub references_title: Option<String>,
@@ -69,9 +71,17 @@ pub struct DefinitionRow {
     pub href: String,
     /// "in strbuf": what it is defined in.
     pub container: String,
-    /// "in this file", "beside it"; may be empty.
-    pub near: &'static str,
+    /// "this file", "this directory", or the other product and its version; may be empty.
+    pub near: String,
     pub html: SourceHtml,
+}
+
+/// What another product defines.
+#[derive(Clone, Debug)]
+pub struct ElsewhereRows {
+    pub definitions: Vec<DefinitionRow>,
+    /// Where all is that the other product has of the name.
+    pub page: Link,
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +112,9 @@ pub struct Peek {
     pub name: String,
     pub seal: Seal,
     pub definitions: Vec<DefinitionRow>,
+    /// Some of other products, and how many those have.
+    pub elsewhere: Vec<DefinitionRow>,
+    pub total_elsewhere: u64,
     /// "143 references in 29 files".
     pub words: String,
     /// How many definitions are not shown.

@@ -79,6 +79,7 @@ fn deed(entry: &Entry) -> String {
         Kind::AccessDenied => format!("was refused {}", if place.is_empty() { subject() } else { place }),
         Kind::AuditViewed => format!("viewed the log: {}", subject()),
         Kind::AuditExported => format!("exported the log: {}", subject()),
+        Kind::SymbolsImported => format!("imported precise symbols for {place}"),
         Kind::BackupTaken => "took a backup of everything".to_owned(),
         Kind::EntitlementProposed => format!("proposed a grant of {place}"),
         Kind::EntitlementApproved => format!("approved a grant of {place}"),
