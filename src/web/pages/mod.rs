@@ -7,6 +7,7 @@ mod everyone;
 mod export;
 mod find;
 mod history_search;
+mod inside;
 mod operators;
 mod past;
 mod place;
