@@ -1,5 +1,7 @@
 // Help with reading the lines that are here: scope lines at the top, folding, brackets, the word clicked, hits and what hides, spaces and tabs.
 // It works on what the page holds already and asks for nothing; marks are painted over the text, which stays as it is.
+import { minimap } from "./minimap.js";
+
 const source = document.querySelector("#source");
 const DEEPEST = 5; // Scope lines at the top.
 const FARTHEST = 20000; // Lines looked at for a scope or a bracket.
@@ -80,10 +82,20 @@ if (source) {
     return null;
   }
 
+  // The definitions of the outline that take more than one line: the line of the name, and the first and the last of the whole.
+  const definitions = [...document.querySelectorAll(".outline a[data-from]")].map((link) => ({
+    line: Number(/#L(\d+)$/.exec(link.getAttribute("href"))?.[1]),
+    from: Number(link.dataset.from),
+    to: Number(link.dataset.to),
+  }));
+
+  // The lines that a line stands in: the definitions around it, where the outline knows them, and within the innermost of these, blocks by
+  // indentation.
   function scopes(number) {
+    const around = definitions.filter(({ line, to }) => line < number && number <= to && row(line)).map(({ line }) => line).sort((a, b) => a - b);
     const chain = [];
-    for (let at = parent(number); at !== null && chain.length < 40; at = parent(at)) chain.unshift(at);
-    return chain;
+    for (let at = parent(number); at !== null && at > (around.at(-1) ?? 0) && chain.length < 40; at = parent(at)) chain.unshift(at);
+    return [...around, ...chain];
   }
 
   // ── Where one is ──────────────────────────────────────────────────────────
@@ -155,6 +167,13 @@ if (source) {
 
   function foldEnd(number) {
     const { text, indent } = about(row(number));
+    const whole = definitions.find(({ line }) => line === number);
+    if (whole) {
+      // The sign that closes it stays to be seen.
+      const closes = row(whole.to) && CLOSING.test(about(row(whole.to)).text);
+      const last = closes ? whole.to - 1 : whole.to;
+      if (last > number) return last;
+    }
     if (indent < 0 || OPENING.test(text) || BESIDE.test(text)) return null;
     let end = null;
     let inside = false;
@@ -299,19 +318,14 @@ if (source) {
   }
   source.addEventListener("scroll", soon, { passive: true });
   addEventListener("scroll", soon, { passive: true });
-  addEventListener("resize", () => {
-    soon();
-    drawMarks();
-  });
+  addEventListener("resize", soon);
 
   // ── Hits: what was searched for, the word clicked, what hides ─────────────
   const count = document.createElement("div");
   count.className = "hitcount num";
   count.setAttribute("role", "status");
-  const strip = document.createElement("div");
-  strip.className = "marks";
-  strip.setAttribute("aria-hidden", "true");
   let hits = [];
+  let hidden = [];
   let word = null;
   let at = -1;
   let match = null;
@@ -387,49 +401,17 @@ if (source) {
     painted("lectern-hit", searched.map((hit) => hit.range));
     const same = word ? places([word.pattern]) : [];
     painted("lectern-word", same.map((hit) => hit.range));
-    const hidden = [...lines.querySelectorAll("em.mark:not(.mild), em.mixed")].map((sign) => {
+    hidden = [...lines.querySelectorAll("em.mark:not(.mild), em.mixed")].map((sign) => {
       const range = document.createRange();
       range.selectNodeContents(sign);
       return { line: numberOf(sign.closest(".stretch > div")), range, hides: true };
     });
     hits = word ? same : asked.length > 0 ? searched : hidden;
     at = -1;
-    drawMarks(hidden);
+    drawMap();
     const what = word ? `“${word.text}”` : asked.length > 0 ? "What you searched for" : "";
     count.textContent = what ? `${what}: ${hits.length === 1 ? "once" : `${hits.length}${hits.length >= MOST ? " and more" : ""} times`} in the lines here` : "";
   }
-
-  let kept = [];
-  function drawMarks(hidden = kept) {
-    kept = hidden;
-    const total = Number(source.dataset.of);
-    const all = [...hidden.map(({ line }) => [line, "hides"]), ...hits.filter((hit) => !hit.hides).map(({ line }) => [line, "hit"])];
-    const long = source.scrollHeight > source.clientHeight * 1.2 && matchMedia("(min-width: 901px)").matches;
-    const height = source.clientHeight;
-    const drawn = new Set();
-    const ticks = [];
-    for (const [line, kind] of long ? all : []) {
-      const top = Math.round(((line - 0.5) / total) * (height - 4));
-      if (drawn.has(`${top} ${kind}`)) continue;
-      drawn.add(`${top} ${kind}`);
-      const tick = document.createElement("i");
-      tick.className = kind;
-      tick.dataset.line = line;
-      tick.style.top = `${top}px`;
-      ticks.push(tick);
-    }
-    strip.style.top = `${source.offsetTop}px`;
-    strip.style.height = `${height}px`;
-    strip.replaceChildren(...ticks);
-    strip.hidden = ticks.length === 0;
-  }
-  strip.addEventListener("click", (event) => {
-    const ticks = [...strip.children];
-    if (ticks.length === 0) return;
-    const y = event.clientY - strip.getBoundingClientRect().top;
-    const near = ticks.reduce((best, tick) => (Math.abs(Number.parseFloat(tick.style.top) - y) < Math.abs(Number.parseFloat(best.style.top) - y) ? tick : best));
-    goTo(Number(near.dataset.line));
-  });
 
   function goTo(line, range) {
     uncover(line);
@@ -530,12 +512,12 @@ if (source) {
     lookAgain();
     soon();
   });
-  document.addEventListener("lectern:reading", () => {
-    soon();
-    drawMarks();
-  });
+  document.addEventListener("lectern:reading", soon);
 
-  source.after(strip);
+  // What later is known of lines, such as findings, is one more kind here.
+  const total = Number(source.dataset.of);
+  const marked = (kind, places) => places.map(({ line }) => ({ kind, line, from: (line - 1) / total, to: line / total }));
+  const drawMap = minimap(source, () => [...marked("hides", hidden), ...marked("hit", hits.filter((hit) => !hit.hides))], ({ line }) => goTo(line));
   document.querySelector(".crumb")?.append(count);
   lookAgain();
   soon();

@@ -1,4 +1,6 @@
 // Keys of a comparison: from change to change, and from file to file. The switch for single keys is that of keys.js.
+import { minimapOfRows } from "./minimap.js";
+
 const source = document.querySelector(".diff");
 
 // The change at or behind the middle of what is seen, when nothing is focused yet.
@@ -32,3 +34,7 @@ document.addEventListener("keydown", (event) => {
   if (target instanceof Element && target.closest("input, textarea, select, dialog, [contenteditable]")) return;
   if (Object.hasOwn(ACTIONS, event.key)) ACTIONS[event.key]();
 });
+
+// Side by side a row may have both: what is there now counts.
+const has = (row, sign) => row.classList.contains(sign) || row.querySelector(`:scope > p.${sign}`) !== null;
+if (source) minimapOfRows(source, (row) => ["add", "del"].find((sign) => has(row, sign)));

@@ -97,6 +97,7 @@ function help() {
     source() && !changes() && ["z", "Fold or unfold the block at the line picked"],
     source() && !changes() && ["m", "Go to the bracket that matches the one clicked"],
     document.querySelector("form[data-symbols]") && ["d", "Look up a symbol: the one selected, or on the line picked"],
+    picked("s") && ["s", "Search for the text of the lines picked"],
     act("b") && ["b", "Who last changed each line"],
     act("h") && ["h", "The history of this place"],
     ["y", "Copy the address of this place, with its lines; a version’s address never moves"],
@@ -133,7 +134,7 @@ function say(words) {
 
 // A version stands for one commit for good, so the address of a place in it is permanent as it is; what was searched for is left out.
 async function copyPlace() {
-  const inVersion = /^\/p\/[^/]+\/[^/]+\/(file|tree)\//.test(location.pathname);
+  const inVersion = /^\/p\/[^/]+\/[^/]+\/(file|tree|blame|history)\//.test(location.pathname);
   const kept = new URLSearchParams(location.search);
   if (inVersion) for (const name of ["q", "from"]) kept.delete(name);
   const query = kept.size > 0 ? `?${kept}` : "";
@@ -157,13 +158,8 @@ function go(way) {
 }
 
 // Where lines are picked, it is about these lines.
-function follow(key) {
-  const link = act(key);
-  if (!link) return;
-  const lines = /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash);
-  const range = lines && key === "h" ? `?lines=${lines[1]}-${lines[2] ?? lines[1]}` : "";
-  location.assign(`${link.getAttribute("href")}${range || (lines ? location.hash : "")}`);
-}
+const picked = (key) => document.querySelector(`.picked [data-key="${key}"]`);
+const follow = (key) => (picked(key) ?? act(key))?.click();
 
 // What was searched for goes along to the file, where it is marked and `n` and `p` walk through it.
 document.addEventListener("click", (event) => {
@@ -184,6 +180,7 @@ const ACTIONS = {
   p: () => go(-1),
   b: () => follow("b"),
   h: () => follow("h"),
+  s: () => picked("s")?.click(),
   z: () => document.dispatchEvent(new CustomEvent("lectern:fold-here")),
   m: () => document.dispatchEvent(new CustomEvent("lectern:bracket")),
   l: () => source() && goToLine(),

@@ -5,7 +5,7 @@ const RANGE = /^#L(\d+)(?:-L?(\d+))?$/;
 if (source) {
   document.documentElement.classList.add("lines-on");
   const row = (number) => document.getElementById(`L${number}`);
-  const last = Number(source.dataset.of ?? 0);
+  const last = Number(source.dataset.of ?? source.querySelector(".lines > :last-child")?.id.slice(1) ?? 0);
   let anchor = null;
   let lit = [];
   let bar = null;
@@ -27,10 +27,11 @@ if (source) {
     element.addEventListener("click", act);
     return element;
   };
-  const link = (text, href) => {
+  const link = (text, href, key) => {
     const element = document.createElement("a");
     element.className = "btn";
     element.href = href;
+    element.dataset.key = key;
     element.textContent = text;
     return element;
   };
@@ -67,11 +68,12 @@ if (source) {
     const all = [button("Copy link", copy)];
     const blame = document.querySelector('.acts [data-key="b"]');
     const past = document.querySelector('.acts [data-key="h"]');
-    if (blame) all.push(link("Blame", `${blame.getAttribute("href")}#${words(range)}`));
-    if (past) all.push(link(range.first === range.last ? "History of this line" : "History of these lines", `${past.getAttribute("href")}?lines=${range.first}-${range.last}`));
+    // A line further down may be on another page of it.
+    if (blame) all.push(link("Blame", `${blame.getAttribute("href")}${range.first > 1000 ? `?from=${range.first}` : ""}#${words(range)}`, "b"));
+    if (past) all.push(link(range.first === range.last ? "History of this line" : "History of these lines", `${past.getAttribute("href")}?lines=${range.first}-${range.last}`, "h"));
     const text = textOf(range).slice(0, 400);
     if (text) {
-      const search = link(range.first === range.last ? "Search for this text" : "Search for the longest line", `/search?q=${encodeURIComponent(quoted(text))}`);
+      const search = link(range.first === range.last ? "Search for this text" : "Search for the longest line", `/search?q=${encodeURIComponent(quoted(text))}`, "s");
       // What is selected by then is what is meant.
       search.addEventListener("click", () => {
         search.href = `/search?q=${encodeURIComponent(quoted(textOf(range).slice(0, 400)))}`;

@@ -71,6 +71,7 @@ pub struct Opening {
     lines: Option<(u64, u64)>,
     bytes: Option<(u64, u64)>,
     outline: bool,
+    links: bool,
 }
 
 /// A submodule: a commit of another repository, which is not mirrored.
@@ -111,10 +112,10 @@ impl Resource for Opening {
         if self.outline {
             draft = draft.fact("outline", true);
         }
-        match self.bytes {
-            Some((from, to)) => draft.fact("bytes", vec![from, to]),
-            None => draft,
+        if let Some((from, to)) = self.bytes {
+            draft = draft.fact("bytes", vec![from, to]);
         }
+        if self.links { draft.fact("links", true) } else { draft }
     }
 }
 
@@ -140,6 +141,19 @@ pub(in crate::source) fn with_object(mut draft: Draft, id: ObjectId) -> Draft {
 }
 
 impl Opening {
+    fn of(place: Place, found: tree::Found) -> Self {
+        Self {
+            place,
+            blob: found.id,
+            kind: found.kind,
+            size: found.size.unwrap_or(0),
+            lines: None,
+            bytes: None,
+            outline: false,
+            links: false,
+        }
+    }
+
     #[must_use]
     pub fn blob(&self) -> ObjectId {
         self.blob
@@ -172,6 +186,12 @@ impl Opening {
     #[must_use]
     pub fn with_bytes(self, bytes: (u64, u64)) -> Self {
         Self { bytes: Some(bytes), ..self }
+    }
+
+    /// Says that the places it leads to will be looked up, and those that may be read told of.
+    #[must_use]
+    pub fn with_links(self) -> Self {
+        Self { links: true, ..self }
     }
 }
 
@@ -252,11 +272,7 @@ impl Vault {
         let Some(found) = found else { return Ok(Resolved::Nothing(sought)) };
         Ok(match (found.kind, wants_tree) {
             (EntryKind::Tree, true) => narrow(sought, Listing { place, tree: found.id }, Resolved::Directory),
-            (EntryKind::Blob | EntryKind::Symlink, false) => {
-                let size = found.size.unwrap_or(0);
-                let opening = Opening { place, blob: found.id, kind: found.kind, size, lines: None, bytes: None, outline: false };
-                narrow(sought, opening, Resolved::File)
-            }
+            (EntryKind::Blob | EntryKind::Symlink, false) => narrow(sought, Opening::of(place, found), Resolved::File),
             (EntryKind::Submodule, false) => narrow(sought, Gitlink { place, commit: found.id }, Resolved::Submodule),
             _ => Resolved::Nothing(sought),
         })
@@ -271,16 +287,7 @@ impl Vault {
         }
         let found = self.repositories.resolve(&directory.product, commit(directory)?, &path)?;
         let Some(found) = found.filter(|found| found.kind == EntryKind::Blob) else { return Ok(None) };
-        let opening = Opening {
-            place: directory.with_path(path),
-            blob: found.id,
-            kind: found.kind,
-            size: found.size.unwrap_or(0),
-            lines: None,
-            bytes: None,
-            outline: false,
-        };
-        Ok(listing.fork(opening).ok())
+        Ok(listing.fork(Opening::of(directory.with_path(path), found)).ok())
     }
 
     /// The names a directory's README can have that stand in it and may be read, best first. They are in the listing, too.
@@ -334,6 +341,16 @@ impl Vault {
             None => self.bytes(product, file.blob, file.size)?,
         };
         Ok(Opened { place: file.place.clone(), blob: file.blob, size: file.size, data, receipt: cleared.receipt() })
+    }
+
+    /// What stands at a path that a file leads to, if its reader may know of it and the file's record says that this is told.
+    pub fn leads_to(&self, cleared: &Cleared<Opening>, path: &RepoPath) -> Result<Option<EntryKind>, SourceError> {
+        let (permit, file) = (cleared.get(), cleared.get().resource());
+        if !file.links || !(permit.shows(path, true) || permit.shows(path, false)) {
+            return Ok(None);
+        }
+        let found = self.repositories.resolve(&file.place.product, commit(&file.place)?, path)?;
+        Ok(found.map(|found| found.kind).filter(|kind| permit.shows(path, *kind == EntryKind::Tree)))
     }
 
     /// The commit a submodule pins.

@@ -37,7 +37,6 @@ pub(super) async fn envelope(State(portal): State<AppState>, mut request: Reques
 fn dress(response: &mut Response, id: &RequestId, public_origin: Option<&str>) {
     let headers = response.headers_mut();
     for (name, value) in [
-        ("content-security-policy", CONTENT_SECURITY_POLICY),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-embedder-policy", "require-corp"),
         ("cross-origin-resource-policy", "same-origin"),
@@ -54,5 +53,7 @@ fn dress(response: &mut Response, id: &RequestId, public_origin: Option<&str>) {
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         headers.insert("x-request-id", value);
     }
+    // Pictures have a stricter one.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

@@ -16,6 +16,8 @@ use crate::portal::{Person, Portal};
 
 /// How long a page may take to come to what is waited for: long enough for any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// More presses of Tab than any page has stops.
+const STOPS: usize = 200;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(30);
 /// What references to elements are called (W3C `WebDriver`, section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -179,6 +181,10 @@ impl Browser {
         self.post("/back", &json!({}));
     }
 
+    pub(crate) fn forward(&self) {
+        self.post("/forward", &json!({}));
+    }
+
     /// Waits until `holds`.
     #[track_caller]
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
@@ -327,6 +333,36 @@ impl Browser {
             { "type": "keyDown", "value": SHIFT }, { "type": "keyDown", "value": TAB },
             { "type": "keyUp", "value": TAB }, { "type": "keyUp", "value": SHIFT },
         ]}]));
+    }
+
+    /// Whether what has the focus is such an element.
+    pub(crate) fn focused(&self, css: &str) -> bool {
+        self.script("return document.activeElement.matches(arguments[0])", &[json!(css)]) == json!(true)
+    }
+
+    /// Presses Tab until the focus is at such an element, and sees to it that it shows.
+    #[track_caller]
+    pub(crate) fn tab_to(&self, css: &str) {
+        self.until(css, || self.count(css) > 0);
+        for _ in 0..STOPS {
+            if self.focused(css) {
+                return self.see_focus();
+            }
+            self.press(&[TAB]);
+        }
+        panic!("{css} cannot be reached by Tab at {}", self.place());
+    }
+
+    /// What has the focus shows it, within what can be seen.
+    #[track_caller]
+    pub(crate) fn see_focus(&self) {
+        let seen = self.script(
+            "const style = getComputedStyle(document.activeElement); const box = document.activeElement.getBoundingClientRect();
+             return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && box.bottom > 0 && box.top < innerHeight
+               || document.activeElement.outerHTML.slice(0, 200);",
+            &[],
+        );
+        assert_eq!(seen, json!(true), "the focus cannot be seen at {}", self.place());
     }
 
     #[track_caller]

@@ -1,7 +1,5 @@
 //! Two versions side by side: from the product to what differs, to a file, from change to change and from file to file.
 
-use serde_json::json;
-
 use crate::browser::{Browser, ESCAPE};
 use crate::portal::Portal;
 
@@ -59,7 +57,7 @@ fn a_file(browser: &Browser) {
     browser.inspect();
     // From change to change by keys; the help names them.
     browser.press(&["n"]);
-    browser.until("the first change", || focused(browser, "[data-change]"));
+    browser.until("the first change", || browser.focused("[data-change]"));
     browser.press(&["?"]);
     browser.read("dialog[open]", "Next and previous change");
     browser.press(&[ESCAPE]);
@@ -83,8 +81,4 @@ fn a_file(browser: &Browser) {
     // A line's number leads to the line in its version.
     browser.click(".diff .add a");
     browser.until("the line", || browser.place().starts_with("/p/lantern/v1.1/file/boot/table.h#L"));
-}
-
-fn focused(browser: &Browser, css: &str) -> bool {
-    browser.script("return document.activeElement.matches(arguments[0])", &[json!(css)]) == json!(true)
 }

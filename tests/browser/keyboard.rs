@@ -1,7 +1,5 @@
 //! Everything without a mouse: Tab, Enter and the single keys.
 
-use serde_json::json;
-
 use crate::browser::{Browser, DOWN, END, ENTER, ESCAPE, HOME, RIGHT, TAB};
 use crate::portal::Portal;
 
@@ -14,7 +12,7 @@ fn reads_without_a_mouse() {
     let Some(browser) = Browser::open(&portal) else { return };
 
     browser.go("/sign-in");
-    browser.until("the cursor in the first field", || focused(&browser, "#email"));
+    browser.until("the cursor in the first field", || browser.focused("#email"));
     browser.type_words(&portal.first_reviewer.email);
     browser.press(&[TAB]);
     browser.type_words(&portal.first_reviewer.password);
@@ -23,28 +21,26 @@ fn reads_without_a_mouse() {
 
     // The first stop of a page leads past its head.
     browser.press(&[TAB]);
-    assert!(focused(&browser, "a.skip"), "the first stop is the way past the head");
+    assert!(browser.focused("a.skip"), "the first stop is the way past the head");
     browser.press(&[ENTER]);
     browser.arrive_at("/#main");
 
-    tab_to(&browser, ".product .title a");
-    visible_focus(&browser);
+    browser.tab_to(".product .title a");
     browser.press(&[ENTER]);
     browser.arrive_at("/p/lantern");
-    tab_to(&browser, "main a[href='/p/lantern/v1.1/tree/']");
+    browser.tab_to("main a[href='/p/lantern/v1.1/tree/']");
     browser.press(&[ENTER]);
     browser.arrive_at("/p/lantern/v1.1/tree/");
-    tab_to(&browser, ".listing a[href$='/tree/boot']");
+    browser.tab_to(".listing a[href$='/tree/boot']");
     browser.press(&[ENTER]);
     browser.until("the directory", || browser.place().contains("/tree/boot"));
-    tab_to(&browser, ".listing a[href$='/file/boot/start.c']");
+    browser.tab_to(".listing a[href$='/file/boot/start.c']");
     browser.press(&[ENTER]);
     browser.arrive_at("/p/lantern/v1.1/file/boot/start.c");
     // The source can be reached, and so scrolled, by Tab, there and back.
-    tab_to(&browser, "#source");
-    visible_focus(&browser);
+    browser.tab_to("#source");
     browser.shift_tab();
-    assert!(!focused(&browser, "#source"), "Tab leads back out of the source");
+    assert!(!browser.focused("#source"), "Tab leads back out of the source");
 
     the_single_keys(&browser);
 
@@ -52,15 +48,15 @@ fn reads_without_a_mouse() {
 
     // The version menu opens by Enter, closes by Escape, and the focus is back where it was.
     browser.go("/p/lantern/v1.1/file/boot/start.c");
-    tab_to(&browser, "details.picker summary");
+    browser.tab_to("details.picker summary");
     browser.press(&[ENTER]);
     browser.until("the menu", || browser.count("details.picker[open]") == 1);
     browser.inspect();
     browser.press(&[ESCAPE]);
     browser.until("the menu closed", || browser.count("details.picker[open]") == 0);
-    assert!(focused(&browser, "details.picker summary"), "the focus is back at the menu's button");
+    assert!(browser.focused("details.picker summary"), "the focus is back at the menu's button");
 
-    tab_to(&browser, ".who button");
+    browser.tab_to(".who button");
     browser.press(&[ENTER]);
     browser.arrive("Signed out");
 }
@@ -69,15 +65,14 @@ fn reads_without_a_mouse() {
 fn through_tree_finder_and_search(browser: &Browser) {
     browser.go("/p/lantern/v1.1/file/boot/start.c");
     browser.until("the tree", || browser.count(".tree[data-ready]") == 1);
-    tab_to(browser, ".tree a[aria-current]");
-    visible_focus(browser);
+    browser.tab_to(".tree a[aria-current]");
     browser.press(&[END]);
-    assert!(focused(browser, ".tree .rest a"), "the last row is the rest of the tree");
+    assert!(browser.focused(".tree .rest a"), "the last row is the rest of the tree");
     browser.press(&[RIGHT]);
     browser.until("the root's entries", || browser.count(".tree a[href$='/tree/kernel']") == 1);
     browser.press(&[HOME]);
     for _ in 0..STOPS {
-        if focused(browser, ".tree a[href$='/tree/kernel']") {
+        if browser.focused(".tree a[href$='/tree/kernel']") {
             break;
         }
         browser.press(&[DOWN]);
@@ -85,7 +80,7 @@ fn through_tree_finder_and_search(browser: &Browser) {
     browser.press(&[RIGHT]);
     browser.until("the directory open", || browser.count(".tree a[href$='/file/kernel/later.rs']") == 1);
     for _ in 0..STOPS {
-        if focused(browser, ".tree a[href$='/file/kernel/later.rs']") {
+        if browser.focused(".tree a[href$='/file/kernel/later.rs']") {
             break;
         }
         browser.press(&[DOWN]);
@@ -100,18 +95,18 @@ fn through_tree_finder_and_search(browser: &Browser) {
     browser.arrive_at("/p/lantern/v1.1/file/kernel/deep/inner/wick.c");
     browser.read("h1", "wick.c");
     // What stands beside a directory, by its slash.
-    tab_to(browser, ".crumb a.beside[data-beside$='/tree/kernel/deep']");
+    browser.tab_to(".crumb a.beside[data-beside$='/tree/kernel/deep']");
     browser.press(&[ENTER]);
-    browser.until("the menu", || focused(browser, ".menu.besides a[aria-current]"));
+    browser.until("the menu", || browser.focused(".menu.besides a[aria-current]"));
     browser.press(&[ESCAPE]);
-    assert!(focused(browser, ".crumb a.beside[data-beside$='/tree/kernel/deep']"), "the focus is back at the slash");
+    assert!(browser.focused(".crumb a.beside[data-beside$='/tree/kernel/deep']"), "the focus is back at the slash");
     browser.press(&["/"]);
-    browser.until("the cursor in the search box", || focused(browser, ".find input"));
+    browser.until("the cursor in the search box", || browser.focused(".find input"));
     browser.type_words("wick_burn");
     browser.press(&[ENTER]);
     browser.read(".hits h2", "wick.c");
     browser.press(&["n"]);
-    browser.until("the first line found", || focused(browser, ".hits .lines a"));
+    browser.until("the first line found", || browser.focused(".hits .lines a"));
     browser.press(&[ENTER]);
     browser.arrive_at("/p/lantern/v1.1/file/kernel/deep/inner/wick.c?q=wick_burn#L3");
     browser.press(&["n"]);
@@ -134,7 +129,7 @@ fn the_single_keys(browser: &Browser) {
     browser.arrive_at(&format!("{place}#L4-L6"));
     browser.until("the lines", || browser.count("#source .on") == 3);
     browser.press(&["/"]);
-    browser.until("the cursor in the search box", || focused(browser, ".find input"));
+    browser.until("the cursor in the search box", || browser.focused(".find input"));
     // Keys typed into a field are words.
     browser.type_words("wick l?");
     assert_eq!(browser.count("dialog"), 0, "no key acts while one types");
@@ -146,37 +141,10 @@ fn the_single_keys(browser: &Browser) {
     browser.go(place);
     browser.press(&["?", "l", "/"]);
     assert_eq!(browser.count("dialog"), 0, "the keys are off");
-    assert!(!focused(browser, ".find input"), "the keys are off");
+    assert!(!browser.focused(".find input"), "the keys are off");
     browser.go("/account");
     browser.click("[data-keys-setting] input[data-keys]");
     browser.go(place);
     browser.press(&["?"]);
     browser.read("dialog[open] h2", "Keys");
-}
-
-fn focused(browser: &Browser, css: &str) -> bool {
-    browser.script("return document.activeElement.matches(arguments[0])", &[json!(css)]) == json!(true)
-}
-
-#[track_caller]
-fn tab_to(browser: &Browser, css: &str) {
-    browser.until(css, || browser.count(css) > 0);
-    for _ in 0..STOPS {
-        if focused(browser, css) {
-            return;
-        }
-        browser.press(&[TAB]);
-    }
-    panic!("{css} cannot be reached by Tab at {}", browser.place());
-}
-
-/// What has the focus shows it, within what can be seen.
-#[track_caller]
-fn visible_focus(browser: &Browser) {
-    let seen = browser.script(
-        "const style = getComputedStyle(document.activeElement); const box = document.activeElement.getBoundingClientRect();
-         return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && box.bottom > 0 && box.top < innerHeight;",
-        &[],
-    );
-    assert_eq!(seen, json!(true), "the focus cannot be seen at {}", browser.place());
 }

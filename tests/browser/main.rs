@@ -18,4 +18,5 @@ mod reviewer; // desk, product, tree, file, search, what is not there
 mod searching; // narrowing, versions, completion, saving, by keyboard
 mod second_agency; // one directory, and no trace of the rest
 mod symbols; // from a name to where it is defined and used
+mod walk; // one way through the house by keyboard alone
 mod without_scripts; // the same with JavaScript switched off

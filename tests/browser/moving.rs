@@ -18,6 +18,7 @@ fn moves_through_an_unknown_tree() {
     the_breadcrumb(&browser);
     the_keys_of_a_place(&browser);
     other_views(&browser);
+    back_and_forward(&browser);
 }
 
 #[test]
@@ -29,6 +30,7 @@ fn reads_long_files_and_blocks() {
     lines_that_are_picked(&browser);
     scopes_and_folds(&browser);
     words_and_hits(&browser);
+    the_strip_beside(&browser);
     preferences(&browser);
 }
 
@@ -133,9 +135,11 @@ fn the_keys_of_a_place(browser: &Browser) {
     }
     browser.press(&[ESCAPE]);
     browser.until("the keys closed", || browser.count("dialog") == 0);
-    browser.devtools("Browser.grantPermissions", &json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] }));
+    browser.script("navigator.clipboard.writeText = async (words) => { window.copied = words; }", &[]);
     browser.press(&["y"]);
     browser.read("#said", "This address always shows commit");
+    let copied = browser.script("return window.copied.replace(location.origin, '')", &[]);
+    assert_eq!(copied, json!(format!("{WICK}#L5-L7")), "a version is one commit for good");
     browser.press(&["h"]);
     browser.arrive_at("/p/lantern/v1.1/history/kernel/deep/inner/wick.c?lines=5-7");
     browser.back();
@@ -162,6 +166,53 @@ fn other_views(browser: &Browser) {
     browser.inspect();
     browser.go("/p/lantern/v1.1/file/lamp.png");
     browser.read(".facts", "24 × 24 pixels");
+    // A drawing is a text; as a picture it is shown to whoever asks, and neither runs nor loads anything.
+    browser.go("/p/lantern/v1.1/file/lamp.svg");
+    browser.read("#source", "<circle");
+    browser.follow("Drawn");
+    browser.arrive_at("/p/lantern/v1.1/file/lamp.svg?view=drawn");
+    let drawn = "const image = document.querySelector('.picture img'); return image.complete && image.naturalWidth;";
+    browser.until("the drawing", || browser.script(drawn, &[]) == json!(9));
+    browser.inspect();
+    browser.go("/p/lantern/v1.1/image/lamp.svg");
+    assert_eq!(browser.script("return [document.documentElement.localName, document.documentElement.id]", &[]), json!(["svg", ""]));
+    // The browser says that it ran no script.
+    browser.console();
+}
+
+fn back_and_forward(browser: &Browser) {
+    let states = [
+        WICK.to_owned(),
+        format!("{WICK}#L7"),
+        "/p/lantern/v1.1/blame/kernel/deep/inner/wick.c#L7".to_owned(),
+        "/p/lantern/v1.1/history/kernel/deep/inner/wick.c".to_owned(),
+        "/p/lantern/compare/v1.0/v1.1/kernel/deep/inner/wick.c".to_owned(),
+    ];
+    browser.go(WICK);
+    browser.until("the keys", || browser.count("html.keys-on.lines-on") == 1);
+    browser.press(&["l"]);
+    browser.until("the dialog", || browser.focused("dialog[open] #line"));
+    browser.type_words("7");
+    browser.press(&[ENTER]);
+    browser.arrive_at(&states[1]);
+    browser.until("the line", || browser.count("#L7.on") == 1);
+    browser.press(&["b"]);
+    browser.arrive_at(&states[2]);
+    browser.follow("History");
+    browser.arrive_at(&states[3]);
+    browser.follow("Compare with v1.0");
+    browser.arrive_at(&states[4]);
+    for state in states.iter().rev().skip(1) {
+        browser.back();
+        browser.arrive_at(state);
+    }
+    for state in states.iter().skip(1) {
+        browser.forward();
+        browser.arrive_at(state);
+    }
+    browser.back();
+    browser.back();
+    browser.until("the line in blame", || browser.count("#L7.on") == 1);
 }
 
 fn a_long_file(browser: &Browser) {
@@ -192,6 +243,10 @@ fn a_long_file(browser: &Browser) {
     browser.go("/p/lantern/v1.1/file/boot/start.c");
     browser.go(&format!("{LONG}#L11500"));
     browser.until("the line", || browser.count("#L11500.on") == 1);
+    // Who wrote it stands on a later page of blame.
+    browser.press(&["b"]);
+    browser.arrive_at("/p/lantern/v1.1/blame/kernel/long.c?from=11500#L11500");
+    browser.until("the line in blame", || browser.count("#L11500.on") == 1);
     // The middle, by the address of a piece: it goes on in both directions.
     browser.go(&format!("{LONG}?from=6000"));
     browser.until("its scrolling", || browser.count(".scrolls-on") == 1);
@@ -221,6 +276,25 @@ fn scopes_and_folds(browser: &Browser) {
     browser.until("the scopes at the top", || browser.words(".scopes").contains("int wick_burn(int oil)"));
     browser.read(".scopes", "while (oil) {");
     browser.inspect();
+    // Where the outline says how far a definition goes, its blocks end with it, however they are indented.
+    let added = browser.devtools(
+        "Page.addScriptToEvaluateOnNewDocument",
+        &json!({ "source":
+        "document.addEventListener('readystatechange', () => { const link = document.querySelector('.outline a[href$=\"#L3\"]');
+         if (link) Object.assign(link.dataset, { from: '3', to: '100' }); })" }),
+    );
+    browser.go("/p/lantern/v1.1/file/boot/start.c");
+    browser.go(&format!("{WICK}#L90"));
+    browser.until("the definition and its block", || {
+        browser.words(".scopes").contains("int wick_burn(int oil)") && browser.words(".scopes").contains("while (oil) {")
+    });
+    browser.until("it can be folded", || {
+        browser.script("document.querySelector('#source').scrollTop = 0; return document.querySelector('#L3 > button') !== null", &[])
+            == json!(true)
+    });
+    browser.script("document.querySelector('#L3 > button').click()", &[]);
+    assert_eq!(browser.attribute("#L3", "data-folded").as_deref(), Some("97 lines"));
+    browser.devtools("Page.removeScriptToEvaluateOnNewDocument", &added);
     browser.go(&format!("{WICK}#L5"));
     browser.until("the line", || browser.count("#L5.on") == 1);
     browser.until("a block that can be folded", || browser.count("#L5 > button[aria-expanded=true]") == 1);
@@ -234,6 +308,25 @@ fn scopes_and_folds(browser: &Browser) {
     browser.type_words("60");
     browser.press(&[ENTER]);
     browser.until("the line uncovered", || browser.count("#L60.on:not(.folded)") == 1 && browser.count("#L5[data-folded]") == 0);
+}
+
+/// Where in long source something is: hits, changes, and how old lines are.
+fn the_strip_beside(browser: &Browser) {
+    browser.go(&format!("{WICK}?q=burn(80"));
+    browser.until("the hit's place", || browser.count(".marks i.hit") == 1);
+    browser.script(
+        "const strip = document.querySelector('.marks'); const box = strip.getBoundingClientRect();
+        strip.dispatchEvent(new MouseEvent('click', { clientX: box.left + 4, clientY: box.top + 10, bubbles: true }))",
+        &[],
+    );
+    let seen = "const box = document.getElementById('L244').getBoundingClientRect(); return box.top > 0 && box.bottom < innerHeight;";
+    browser.until("the only hit", || browser.script(seen, &[]) == json!(true));
+    browser.go("/p/lantern/compare/v1.0/v1.1/kernel/later.rs");
+    browser.until("what was added", || browser.count(".marks i.add") == 1);
+    browser.inspect();
+    browser.go("/p/lantern/v1.1/blame/kernel/deep/inner/wick.c");
+    browser.until("how old the lines are", || browser.count(".marks i[class^='h']") == 1);
+    browser.inspect();
 }
 
 fn painted(browser: &Browser, name: &str) -> u64 {

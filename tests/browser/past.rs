@@ -1,11 +1,8 @@
 //! How a file came about: its history, a commit, who wrote its lines, what they were before; by mouse, by keyboard, without scripts.
 
-use crate::browser::{Browser, ENTER, Scripts, TAB};
+use crate::browser::{Browser, ENTER, Scripts};
 use crate::portal::Portal;
-use serde_json::json;
 
-/// More presses of Tab than any page has stops.
-const STOPS: usize = 200;
 const FILE: &str = "boot/start.c";
 
 #[test]
@@ -37,12 +34,12 @@ fn looks_into_the_past() {
 
     // By keyboard: into blame, and from a line to its commit.
     browser.go(&format!("/p/lantern/v1.1/history/{FILE}"));
-    tab_to(&browser, ".acts a[href*='/blame/']");
+    browser.tab_to(".acts a[href*='/blame/']");
     browser.press(&[ENTER]);
     browser.until("blame", || browser.place().contains("/blame/"));
     browser.read("#source", "stdio.h");
     browser.inspect();
-    tab_to(&browser, ".blame .by a");
+    browser.tab_to(".blame .by a");
     browser.press(&[ENTER]);
     browser.until("the commit", || browser.place().contains("/commit/"));
 }
@@ -59,16 +56,4 @@ fn looks_into_the_past_without_scripts() {
     browser.click(".blame .by a");
     browser.until("the commit", || browser.place().contains("/commit/"));
     browser.read("main", FILE);
-}
-
-#[track_caller]
-fn tab_to(browser: &Browser, css: &str) {
-    browser.until(css, || browser.count(css) > 0);
-    for _ in 0..STOPS {
-        if browser.script("return document.activeElement.matches(arguments[0])", &[json!(css)]) == json!(true) {
-            return;
-        }
-        browser.press(&[TAB]);
-    }
-    panic!("{css} cannot be reached by Tab at {}", browser.place());
 }

@@ -147,11 +147,11 @@ fn person(accounts: &Value, email: &str) -> Person {
 }
 
 const README: &str = "# Lantern\n\nA *small* program that [lights a lamp](boot/start.c), with a [guide](docs/guide.md#first-steps), \
-a [page elsewhere](https://lamp.example/manual) and a [file that is not there](docs/nowhere.md).\n\n\
+a [page elsewhere](https://lamp.example/manual) its [first part](boot) and a [file that is not there](docs/nowhere.md).\n\n\
 | Part | Language | Lines |\n|:-----|:--------:|------:|\n| `boot` | C | 12 |\n| `kernel` | Rust | 420 |\n\n\
 - [x] Lights the lamp\n- [ ] Puts it out again\n\n\
 ```c\nint main(void) { return light(1); }   /* a long line, that does not fit on a narrow screen and has to scroll in its own box */\n```\n\n\
-> [!NOTE]\n> The lamp is hot.\n\n> [!WARNING]\n> Do not touch it.\n\n![The lamp](lamp.png) ![The lamp drawn](lamp.svg)\n\nSaid once[^1].\n\n[^1]: And explained here.\n\n\
+> [!NOTE]\n> The lamp is hot.\n\n> [!WARNING]\n> Do not touch it.\n\n![The lamp](lamp.png) ![The lamp drawn](lamp.svg) ![A lamp that is gone](gone.png)\n\nSaid once[^1].\n\n[^1]: And explained here.\n\n\
 ## Building\n\n1. Take the sources.\n2. Run `make lamp`.\n";
 
 const START_C: &str = "#include <stdio.h>\n\n/* The first thing that runs. */\nstatic const char *NAME = \"lantern_canary\";\n\n\
@@ -182,7 +182,9 @@ fn make_repository(at: &Path) {
         ("kernel/bytes.bin", (0..=255_u8).cycle().take(4096).collect()),
         (
             "lamp.svg",
-            b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><circle cx=\"4\" cy=\"4\" r=\"4\"/></svg>\n".to_vec(),
+            b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><circle cx=\"4\" cy=\"4\" r=\"4\"/>\
+                <script>document.documentElement.id = 'ran'</script></svg>\n"
+                .to_vec(),
         ),
         ("lamp.png", data_encoding::BASE64.decode(PNG.as_bytes()).expect("a picture")),
     ];
@@ -192,7 +194,7 @@ fn make_repository(at: &Path) {
     if let Some(table) = files.iter_mut().find(|(path, _)| *path == "boot/table.h") {
         table.1 = b"#pragma once\nint light(int level);\nint dark(void);\n".to_vec();
     }
-    files.push(("kernel/later.rs", b"pub fn later() {}\n".to_vec()));
+    files.push(("kernel/later.rs", (1..=90).fold(String::new(), |text, n| text + &format!("pub fn later_{n}() {{}}\n")).into()));
     let second = commit(&repository, &files, Some(first), "Add what came later");
     tag(&repository, "v1.1", second);
 }

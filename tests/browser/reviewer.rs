@@ -78,6 +78,10 @@ fn a_directory(browser: &Browser) {
     let pictures = browser
         .script("return [...document.querySelectorAll('.readme img')].map((img) => [img.alt, img.complete && img.naturalWidth])", &[]);
     assert_eq!(pictures, json!([["The lamp", 24]]), "pictures that a browser shows are shown, and no others are asked for");
+    // Links lead where something is, and nowhere else.
+    assert_eq!(browser.count(".readme a[href='/p/lantern/v1.1/tree/boot']"), 1, "a directory, without a slash at its end");
+    assert!(browser.words(".readme .prose").contains("file that is not there"));
+    assert_eq!(browser.count(".readme a[href*='nowhere']"), 0);
     browser.inspect();
     browser.follow("lights a lamp");
     browser.arrive_at("/p/lantern/v1.1/file/boot/start.c");

@@ -19,6 +19,8 @@ mod backup;
 mod canaries;
 /// Two versions side by side: what differs, cut to what may be read of each, recorded, and the lines of a file.
 mod compare;
+/// The contract with programs, `docs/openapi.json`, held against routes and answers.
+mod contract;
 /// `lectern demo` and the commands about the log, as their users meet them.
 mod demo;
 /// Kills, power cuts, disks that fail, clocks that jump, readers that leave: what must hold in all of them.

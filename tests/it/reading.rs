@@ -18,6 +18,7 @@ on_both! {
     what_hides_in_a_text_is_shown
     bytes_images_links_and_submodules
     a_readme_is_rendered_and_its_links_stay_inside
+    a_file_leads_only_where_something_is_for_its_reader
     odd_addresses_are_answered_in_words
     receipts_name_the_entry
     pages_say_how_they_may_be_used
@@ -212,6 +213,31 @@ async fn a_readme_is_rendered_and_its_links_stay_inside(backend: Backend) {
     let kinds: Vec<Kind> =
         portal.entries(Filter { product: Some("gateway".to_owned()), ..Filter::default() }).await.iter().map(|e| e.kind).collect();
     assert_eq!(kinds[kinds.len() - 2..], [Kind::TreeListed, Kind::FileOpened]);
+}
+
+async fn a_file_leads_only_where_something_is_for_its_reader(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let seed = format!("href=\"/p/gateway/v2.0/file/{SEED}\"");
+    let pages = [
+        "/p/gateway/v2.0/tree/".to_owned(),
+        "/p/gateway/v2.0/file/README.md?view=rendered".to_owned(),
+        format!("/p/gateway/v2.0/file/{LINK_OUT}"),
+    ];
+    let all = portal.reader().await;
+    for page in &pages {
+        assert!(all.get(page).await.is(200).text().contains(&seed), "{page}");
+    }
+    // Each of these entries says that it was told where the file leads.
+    let opened = portal.entries(Filter { kind: Some(Kind::FileOpened), ..Filter::default() }).await;
+    assert_eq!(opened.iter().filter(|entry| entry.facts["links"] == true).count(), pages.len());
+
+    let person = portal.reviewer(&[Grant::of("gateway").paths(&[""], &["secret"])]).await;
+    let some = portal.sign_in(&person).await;
+    for page in &pages {
+        let text = some.get(page).await.is(200).text();
+        assert!(!text.contains(&seed), "{page} leads to what may not be read");
+    }
+    assert!(portal.refusals(&person.id).await.is_empty(), "nothing was asked for that may not be read");
 }
 
 async fn odd_addresses_are_answered_in_words(backend: Backend) {

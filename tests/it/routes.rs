@@ -54,6 +54,7 @@ async fn the_table_of_routes() {
     GET  /admin/products                              administrator
     GET  /admin/products/new                          administrator
     GET  /admin/products/{name}                       administrator
+    GET  /api/openapi.json                            signed in
     GET  /audit                                       auditor
     GET  /audit/entries/{index}                       auditor
     GET  /audit/export                                auditor

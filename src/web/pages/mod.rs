@@ -7,6 +7,7 @@ mod everyone;
 mod export;
 mod find;
 mod history_search;
+mod inside;
 mod operators;
 mod past;
 mod place;
@@ -39,6 +40,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<SignedIn, _, _>("/transparency/receipt/{index}", transparency::receipt)
         .get::<SignedIn, _, _>("/transparency/receipts", receipts::list)
         .get::<SignedIn, _, _>("/transparency/receipts/bundle", receipts::bundle)
+        .get::<SignedIn, _, _>("/api/openapi.json", operators::contract)
         .get::<SignedIn, _, _>("/", desk::desk)
         .post::<SignedIn, _, _>("/sign-out", everyone::sign_out)
         .get::<SignedIn, _, _>("/account", everyone::account)

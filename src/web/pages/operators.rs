@@ -1,4 +1,4 @@
-//! For operators: whether the portal lives and can serve, and figures; and the files pages are dressed with.
+//! For operators: whether the portal lives and can serve, and figures; the files pages are dressed with, and the contract with programs.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::audit::Health;
 use crate::audit::witness::Witnessing;
 use crate::web::AppState;
 use crate::web::error::WebError;
-use crate::web::guard::Public;
+use crate::web::guard::{Public, SignedIn};
 use crate::web::page::plain;
 use crate::web::views;
 
@@ -21,6 +21,11 @@ pub(super) async fn static_file(_: Public, Path(name): Path<String>, address: Ur
     let caching = if changes { "no-cache" } else { "public, max-age=31536000, immutable" };
     let headers = [(header::CONTENT_TYPE, mime), (header::CACHE_CONTROL, caching)];
     Ok((headers, bytes).into_response())
+}
+
+/// What programs can rely on, in OpenAPI 3.1.
+pub(super) async fn contract(_: SignedIn) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../../../docs/openapi.json")).into_response()
 }
 
 /// The process answers.

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::place::{self, Where};
+use super::place::{self, Shown, Where};
 use super::reading::{beside, list, paint, resolve, seal, wish};
 use crate::access::{Action, Cleared, Entitled, Resource as _, Sought, Wish};
 use crate::audit::Receipt;
@@ -197,19 +197,9 @@ fn told_step(place: &Place, step: &Step) -> view::Step {
     }
 }
 
-fn acts(place: &Place, stands: bool, current: &str) -> Vec<Act> {
-    let bytes = place.path.bytes();
-    let rooms: &[(&str, &str, &str)] =
-        if stands { &[("Code", "file", ""), ("Blame", "blame", "b"), ("History", "history", "h")] } else { &[] };
-    rooms
-        .iter()
-        .map(|(label, room, key)| Act {
-            label: (*label).to_owned(),
-            href: links::place(&place.product, &place.version, room, bytes),
-            current: *label == current,
-            key,
-        })
-        .collect()
+/// The ways to look at the place, while it stands in the version.
+async fn acts(who: &Reader, portal: &AppState, place: &Place, stands: bool, shown: Shown) -> Result<Vec<Act>, WebError> {
+    if stands { place::acts(who, portal, place, shown).await } else { Ok(Vec::new()) }
 }
 
 /// The page's place, with the versions' links to pages of the same kind.
@@ -271,7 +261,7 @@ async fn history_of_path(who: &Reader, portal: &AppState, after: Option<ObjectId
         shell: who.shell(portal, &title("History", place), Room::Products).await?,
         location: location(who, portal, place, told.directory, "history").await?,
         seal: seal(told.receipt),
-        acts: acts(place, !told.directory && !told.gone, "History"),
+        acts: acts(who, portal, place, !told.gone, Shown::Past { directory: told.directory, act: "History" }).await?,
         notices: if told.gone { vec![Notice::new(Tone::Look, gone)] } else { Vec::new() },
         directory: told.directory,
         rows: told.rows.iter().map(row).collect(),
@@ -337,7 +327,7 @@ async fn history_of_lines(
         shell: who.shell(portal, &title("History of lines", place), Room::Products).await?,
         location: location(who, portal, place, false, "history").await?,
         seal: seal(told.receipt),
-        acts: acts(place, true, ""),
+        acts: acts(who, portal, place, true, Shown::Past { directory: false, act: "" }).await?,
         first,
         last,
         href: if last > first { format!("{href}-L{last}") } else { href },
@@ -422,7 +412,14 @@ async fn blame_page(who: &Reader, portal: &AppState, told: BlameTold<'_>) -> Res
         shell: who.shell(portal, &title("Blame", &place), Room::Products).await?,
         location: location(who, portal, &place, false, "blame").await?,
         seal: seal(told.receipt),
-        acts: acts(&place, told.stands, if told.state == FileState::Version { "Blame" } else { "" }),
+        acts: acts(
+            who,
+            portal,
+            &place,
+            told.stands,
+            Shown::Past { directory: false, act: if told.state == FileState::Version { "Blame" } else { "" } },
+        )
+        .await?,
         notices,
         lines: rows,
         pieces: (shown < told.total).then(|| Pieces {

@@ -37,7 +37,7 @@ impl Where<'_> {
     }
 }
 
-/// In which of its ways a file is shown.
+/// In which of its ways a place is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     Text(View),
@@ -46,6 +46,13 @@ pub(super) enum Shown {
     Bytes,
     /// A directory's entries.
     Entries,
+    /// Where it points, which is all there is to a symbolic link and a submodule.
+    Pointer,
+    /// What it was, by the act that leads there; none for a state between.
+    Past {
+        directory: bool,
+        act: &'static str,
+    },
 }
 
 pub(super) async fn location(who: &Reader, portal: &AppState, at: Where<'_>) -> Result<Location, WebError> {
@@ -74,26 +81,38 @@ pub(super) async fn location(who: &Reader, portal: &AppState, at: Where<'_>) -> 
 pub(super) async fn acts(who: &Reader, portal: &AppState, place: &catalog::Place, shown: Shown) -> Result<Vec<view::Act>, WebError> {
     let (product, version, at) = (&place.product, &place.version, place.path.bytes());
     let href = links::file(product, version, at);
-    let act = |label: &str, href: String, current: bool, key: &'static str| view::Act { label: label.to_owned(), href, current, key };
+    let other = View::other_of(&place.path.to_string());
+    let directory = matches!(shown, Shown::Entries | Shown::Past { directory: true, .. });
+    let current = match shown {
+        Shown::Text(View::Source) => "Code",
+        Shown::Text(_) => other.map_or("", |(_, label, _)| label),
+        Shown::Image => "Image",
+        Shown::Bytes => "Bytes",
+        Shown::Entries => "Files",
+        Shown::Pointer => "",
+        Shown::Past { act, .. } => act,
+    };
+    let act = |label: &str, href: String, key: &'static str| view::Act { label: label.to_owned(), href, current: label == current, key };
     let mut acts = Vec::new();
-    if shown != Shown::Entries {
-        let first = if shown == Shown::Image { "Image" } else { "Code" };
-        acts.push(act(first, href.clone(), matches!(shown, Shown::Image | Shown::Text(View::Source)), ""));
-        if let Some((other, label, name)) = View::other_of(&place.path.to_string()) {
-            acts.push(act(label, links::query(&href, &[("view", name)]), shown == Shown::Text(other), ""));
+    if directory {
+        acts.push(act("Files", links::tree(product, version, at), ""));
+    } else if shown != Shown::Pointer {
+        acts.push(act(if shown == Shown::Image { "Image" } else { "Code" }, href.clone(), ""));
+        if let Some((_, label, name)) = other {
+            acts.push(act(label, links::query(&href, &[("view", name)]), ""));
         }
-        if matches!(shown, Shown::Text(_)) {
-            acts.push(act("Blame", links::blame(product, version, at), false, "b"));
+        if matches!(shown, Shown::Text(_) | Shown::Past { .. }) {
+            acts.push(act("Blame", links::blame(product, version, at), "b"));
         }
     }
-    acts.push(act("History", links::history(product, version, at), false, "h"));
-    if shown != Shown::Entries {
-        acts.push(act("Bytes", format!("{href}?hex=1"), shown == Shown::Bytes, ""));
+    acts.push(act("History", links::history(product, version, at), "h"));
+    if !directory && shown != Shown::Pointer {
+        acts.push(act("Bytes", format!("{href}?hex=1"), ""));
     }
     let versions = portal.gate.versions(&who.principal, product).await?;
     if let Some((from, to)) = compared(&versions, version) {
         let other = if from == *version { &to } else { &from };
-        acts.push(act(&format!("Compare with {other}"), links::compare_at(product, &from, &to, at, shown == Shown::Entries), false, ""));
+        acts.push(act(&format!("Compare with {other}"), links::compare_at(product, &from, &to, at, directory), ""));
     }
     Ok(acts)
 }

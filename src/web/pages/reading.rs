@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
+use super::inside::{self, Inside};
 use super::place::{self, Shown, Where, acts};
 use super::text_views::{self, View};
 use crate::access::{Action, Entitled, Resource, Sought, Wish};
@@ -39,6 +40,9 @@ const MOST_OUTLINED: usize = 2000;
 const LARGEST_GITMODULES: u64 = 1 << 20;
 /// Bytes of an image that are sent.
 const LARGEST_IMAGE: u64 = 32 << 20;
+/// What a picture may do when it is opened by itself: nothing. A drawing may hold scripts, links and addresses; none of them works, but its own
+/// styles and what it carries in itself.
+const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox";
 
 /// Which part of a file an address asks for.
 struct Part {
@@ -95,14 +99,15 @@ pub(super) async fn image(who: Reader, State(portal): State<AppState>) -> Result
         Resolved::Directory(listing) => return Err(portal.gate.missing(listing, &who.visit.context).await.into()),
     };
     let (opening, shape) = examine(&portal, opening).await?;
-    let Some(kind) = (match shape {
-        Shape::Image(kind) if opening.resource().size() <= LARGEST_IMAGE => Some(kind),
-        _ => None,
-    }) else {
-        return Err(portal.gate.missing(opening, &who.visit.context).await.into());
+    let (size, path) = (opening.resource().size(), opening.resource().place().path.to_string());
+    let mime = match shape {
+        Shape::Image(kind) if size <= LARGEST_IMAGE => kind.mime(),
+        Shape::Text { .. } if View::Drawn.fitting(&path, size) == View::Drawn => "image/svg+xml",
+        _ => return Err(portal.gate.missing(opening, &who.visit.context).await.into()),
     };
     let opened = read(&who, &portal, opening).await?;
-    Ok(([(header::CONTENT_TYPE, kind.mime())], opened.data.as_ref().clone()).into_response())
+    let headers = [(header::CONTENT_TYPE, mime), (header::CONTENT_SECURITY_POLICY, PICTURE_POLICY)];
+    Ok((headers, opened.data.as_ref().clone()).into_response())
 }
 
 /// What `/p/{product}/{version}/{room}/{path}` asks for. It is taken from the address itself, since a path is bytes, and axum's
@@ -187,7 +192,7 @@ async fn page_of(
 ) -> Result<Response, WebError> {
     let listed = list(who, portal, listing).await?;
     let readme = match readme {
-        Some(readme) => readme_view(portal, read(who, portal, readme).await?).await,
+        Some(readme) => readme_view(portal, inside::read(who, portal, readme).await?).await,
         None => None,
     };
     let title = if listed.place.path.is_root() { listed.place.version.clone() } else { listed.place.path.to_string() };
@@ -215,42 +220,20 @@ fn entry(listed: &Listed, one: &crate::source::ListedEntry) -> view::Entry {
     }
 }
 
-async fn readme_view(portal: &AppState, opened: Opened) -> Option<view::Readme> {
+async fn readme_view(portal: &AppState, (opened, inside): (Opened, Inside)) -> Option<view::Readme> {
     let Content::Text(text) = text::decode(&opened.data) else { return None };
     let text = Arc::new(text);
-    let place = opened.place.clone();
+    let place = opened.place;
     let name = name_text(place.path.name());
     let href = links::file(&place.product, &place.version, place.path.bytes());
     let is_markdown = name.to_ascii_lowercase().ends_with(".md") || name.to_ascii_lowercase().ends_with(".markdown");
-    let directory = place.path.parent();
-    let inside = move |target: Target<'_>| link_inside(&place, &directory, target);
     let patience = portal.config.reading.highlight_deadline;
-    let rendered = if is_markdown { portal.painter.markdown(&text, inside, patience).await } else { None };
+    let address = move |target: Target<'_>| inside.address(target);
+    let rendered = if is_markdown { portal.painter.markdown(&text, address, patience).await } else { None };
     Some(match rendered {
         Some(html) => view::Readme { name, href, html, plain: false },
         None => view::Readme { name, href, html: highlight::plain_text(&text, 64 << 10), plain: true },
     })
-}
-
-/// Links of a README stay inside: to files and directories of the same version. Whether they are there, the gate tells.
-pub(super) fn link_inside(place: &crate::catalog::Place, directory: &RepoPath, target: Target<'_>) -> Option<String> {
-    let (written, room) = match target {
-        Target::Link { path } if path.ends_with('/') => (path, "tree"),
-        Target::Link { path } => (path, "file"),
-        // What is no picture for a browser would be asked for all the same, and refused under the reader's name.
-        Target::Image { path } if !is_picture(path) => return None,
-        Target::Image { path } => (path, "image"),
-        Target::Elsewhere { .. } => return None,
-    };
-    let path = highlight::path_from(&directory.to_string(), written)?;
-    let path = RepoPath::parse(path.as_bytes()).ok()?;
-    let room = if path.is_root() { "tree" } else { room };
-    Some(links::place(&place.product, &place.version, room, path.bytes()))
-}
-
-fn is_picture(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    [".png", ".jpg", ".jpeg", ".gif", ".webp"].iter().any(|ending| path.ends_with(ending))
 }
 
 async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, part: &Part) -> Result<Response, WebError> {
@@ -261,10 +244,11 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
     let (opening, shape) = examine(portal, opening).await?;
     match shape {
         Shape::Text { lines } if !part.hex => {
-            let view = part.view.fitting(&opening.resource().place().path.to_string());
+            let path = opening.resource().place().path.to_string();
+            let view = if who.visit.wants_json { View::Source } else { part.view.fitting(&path, size) };
             let shown = match view {
                 _ if who.visit.wants_json => (1, lines),
-                View::Rendered => (1, lines),
+                View::Rendered | View::Drawn => (1, lines),
                 _ if part.alone => lines_of(part, lines, PART_LINES),
                 _ => lines_of(part, lines, portal.config.reading.page_lines as u64),
             };
@@ -275,8 +259,11 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
                 let file = file.with_lines(shown);
                 if beyond { file.with_outline() } else { file }
             })?;
-            let opened = read(who, portal, opening).await?;
-            text_page(who, portal, opened, part, view, shown).await
+            match view {
+                View::Rendered => rendered(who, portal, opening, part, lines).await,
+                View::Drawn => image_page(who, portal, read(who, portal, opening).await?, None).await,
+                View::Source | View::Table => text_page(who, portal, read(who, portal, opening).await?, part, view, shown).await,
+            }
         }
         _ if who.visit.wants_json => {
             let opened = read(who, portal, same(opening, |file| file.with_bytes((0, 0)))?).await?;
@@ -284,7 +271,7 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
         }
         Shape::Image(kind) if !part.hex && size <= LARGEST_IMAGE => {
             let opened = read(who, portal, opening).await?;
-            image_page(who, portal, opened, kind).await
+            image_page(who, portal, opened, Some(kind)).await
         }
         _ => {
             let from = part.at.min(size.saturating_sub(1)) / 16 * 16;
@@ -296,7 +283,7 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
 }
 
 /// The same file with a narrower record.
-fn same(opening: Entitled<Opening>, narrower: impl FnOnce(Opening) -> Opening) -> Result<Entitled<Opening>, WebError> {
+pub(super) fn same(opening: Entitled<Opening>, narrower: impl FnOnce(Opening) -> Opening) -> Result<Entitled<Opening>, WebError> {
     let file = narrower(opening.resource().clone());
     opening.narrow(file).map_err(WebError::internal)
 }
@@ -308,6 +295,25 @@ fn lines_of(part: &Part, lines: u64, page: u64) -> (u64, u64) {
     (first, (first + page - 1).min(lines))
 }
 
+/// Markdown as its author meant it to be read; what cannot be rendered is shown as its source, from where a page of that begins.
+async fn rendered(who: &Reader, portal: &AppState, opening: Entitled<Opening>, part: &Part, lines: u64) -> Result<Response, WebError> {
+    let (opened, inside) = inside::read(who, portal, opening).await?;
+    let text = text_of(&opened).await?;
+    if let Some(page) = text_views::rendered(who, portal, &opened, inside, &text).await? {
+        return Ok(page);
+    }
+    let shown = lines_of(part, lines, portal.config.reading.page_lines as u64);
+    text_page(who, portal, opened, part, View::Source, shown).await
+}
+
+async fn text_of(opened: &Opened) -> Result<Arc<Text>, WebError> {
+    let data = Arc::clone(&opened.data);
+    match tokio::task::spawn_blocking(move || text::decode(&data)).await? {
+        Content::Text(text) => Ok(Arc::new(text)),
+        Content::Image(_) | Content::Binary => Err(WebError::internal("a text changed its nature")),
+    }
+}
+
 async fn text_page(
     who: &Reader,
     portal: &AppState,
@@ -316,25 +322,14 @@ async fn text_page(
     view: View,
     shown: (u64, u64),
 ) -> Result<Response, WebError> {
-    let data = Arc::clone(&opened.data);
-    let decoded = tokio::task::spawn_blocking(move || text::decode(&data)).await?;
-    let Content::Text(text) = decoded else { return Err(WebError::internal("a text changed its nature")) };
-    let text = Arc::new(text);
+    let text = text_of(&opened).await?;
     if who.visit.wants_json {
         return Ok(Json(file_json(&opened, Some(&text))).into_response());
     }
-    match view {
-        View::Rendered => {
-            if let Some(page) = text_views::rendered(who, portal, &opened, &text).await? {
-                return Ok(page);
-            }
-        }
-        View::Table => return text_views::table(who, portal, &opened, &text, shown).await,
-        View::Source => {}
+    if view == View::Table {
+        return text_views::table(who, portal, &opened, &text, shown).await;
     }
     let page_lines = portal.config.reading.page_lines as u64;
-    // What cannot be rendered is shown as its source, from where a page of that begins.
-    let shown = if view == View::Rendered { lines_of(part, shown.1, page_lines) } else { shown };
     let path = opened.place.path.to_string();
     let painted = paint(portal, &opened, &path, &text, shown).await;
     let (product, version) = (opened.place.product.clone(), opened.place.version.clone());
@@ -482,34 +477,40 @@ async fn hex_page(who: &Reader, portal: &AppState, opened: Opened, shown: (u64, 
     })
 }
 
-async fn image_page(who: &Reader, portal: &AppState, opened: Opened, kind: ImageKind) -> Result<Response, WebError> {
+/// A picture, or a drawing, which is a text besides.
+async fn image_page(who: &Reader, portal: &AppState, opened: Opened, kind: Option<ImageKind>) -> Result<Response, WebError> {
+    let shown = if kind.is_some() { Shown::Image } else { Shown::Text(View::Drawn) };
     html(&view::ImagePage {
         shell: who.shell(portal, &opened.place.path.to_string(), crate::web::views::shell::Place::Products).await?,
         location: file_location(who, portal, &opened).await?,
         seal: seal(opened.receipt),
         facts: facts(&opened, None, None),
-        acts: acts(who, portal, &opened.place, Shown::Image).await?,
+        acts: acts(who, portal, &opened.place, shown).await?,
         src: links::place(&opened.place.product, &opened.place.version, "image", opened.place.path.bytes()),
-        format: kind.mime().trim_start_matches("image/").to_uppercase(),
-        dimensions: kind.pixels(&opened.data),
+        format: kind.map_or_else(|| "SVG".to_owned(), |kind| kind.mime().trim_start_matches("image/").to_uppercase()),
+        dimensions: kind.and_then(|kind| kind.pixels(&opened.data)),
     })
 }
 
 async fn symlink(who: &Reader, portal: &AppState, opening: Entitled<Opening>) -> Result<Response, WebError> {
-    let opened = read(who, portal, opening).await?;
+    let (opened, inside) = inside::read(who, portal, opening).await?;
     let target = name_text(&opened.data);
     if who.visit.wants_json {
         return Ok(Json(file_json(&opened, Some(&Text::from(target)))).into_response());
     }
-    let directory = opened.place.path.parent();
-    let inside = highlight::path_from(&directory.to_string(), &target).and_then(|path| RepoPath::parse(path.as_bytes()).ok());
+    let (target, target_href) = tokio::task::spawn_blocking(move || {
+        let href = inside.page(&target);
+        (target, href)
+    })
+    .await?;
     html(&view::SymlinkPage {
         shell: who.shell(portal, &opened.place.path.to_string(), crate::web::views::shell::Place::Products).await?,
         location: file_location(who, portal, &opened).await?,
         seal: seal(opened.receipt),
         facts: facts(&opened, None, None),
+        acts: acts(who, portal, &opened.place, Shown::Pointer).await?,
         target,
-        target_href: inside.map(|path| links::file(&opened.place.product, &opened.place.version, path.bytes())),
+        target_href,
     })
 }
 
@@ -530,6 +531,7 @@ async fn submodule(who: &Reader, portal: &AppState, link: Entitled<Gitlink>) -> 
         shell: who.shell(portal, &place.path.to_string(), crate::web::views::shell::Place::Products).await?,
         location: place::location(who, portal, Where::File(&place, beside.as_ref())).await?,
         seal: seal(cleared.receipt()),
+        acts: acts(who, portal, &place, Shown::Pointer).await?,
         commit: commit.to_string(),
         url,
     })

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::inside::Inside;
 use super::place::{self, Shown, Where};
 use super::reading;
 use crate::highlight::{self, SourceHtml, Target, language_of, plain_line};
@@ -16,6 +17,9 @@ use crate::web::views::links;
 use crate::web::views::reading as view;
 use crate::web::views::shell;
 
+/// Bytes of a drawing that is shown as one. How long drawing takes is the browser's matter, which draws only when asked for by this view.
+const LARGEST_DRAWING: u64 = 1 << 20;
+
 /// How a text is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum View {
@@ -23,6 +27,8 @@ pub(super) enum View {
     Source,
     /// Markdown as its author meant it to be read.
     Rendered,
+    /// A drawing in SVG as a picture, in which no script runs and which loads nothing.
+    Drawn,
     /// Comma- or tab-separated values in rows and columns.
     Table,
 }
@@ -33,12 +39,16 @@ impl View {
             "" | "source" => Ok(Self::Source),
             "rendered" => Ok(Self::Rendered),
             "table" => Ok(Self::Table),
-            other => Err(WebError::BadRequest(format!("view={other} is no way to show a file: source, rendered and table are."))),
+            "drawn" => Ok(Self::Drawn),
+            other => Err(WebError::BadRequest(format!("view={other} is no way to show a file: source, rendered, table and drawn are."))),
         }
     }
 
     /// The other way in which a file of this name can be shown.
     pub(super) fn other_of(path: &str) -> Option<(Self, &'static str, &'static str)> {
+        if path.to_ascii_lowercase().ends_with(".svg") {
+            return Some((Self::Drawn, "Drawn", "drawn"));
+        }
         match language_of(path, "").map(highlight::Language::name) {
             Some("Markdown") => Some((Self::Rendered, "Rendered", "rendered")),
             Some("CSV") => Some((Self::Table, "Table", "table")),
@@ -46,9 +56,10 @@ impl View {
         }
     }
 
-    /// This view, where a file of this name has it; else its source.
-    pub(super) fn fitting(self, path: &str) -> Self {
-        if Self::other_of(path).is_some_and(|(other, _, _)| other == self) { self } else { Self::Source }
+    /// This view, where a file of this name and size in bytes has it; else its source.
+    pub(super) fn fitting(self, path: &str, size: u64) -> Self {
+        let has = Self::other_of(path).is_some_and(|(other, _, _)| other == self);
+        if has && (self != Self::Drawn || size <= LARGEST_DRAWING) { self } else { Self::Source }
     }
 }
 
@@ -57,12 +68,11 @@ pub(super) async fn rendered(
     who: &Reader,
     portal: &AppState,
     opened: &Opened,
+    inside: Inside,
     text: &Arc<Text>,
 ) -> Result<Option<axum::response::Response>, WebError> {
-    let place = opened.place.clone();
-    let directory = place.path.parent();
-    let inside = move |target: Target<'_>| reading::link_inside(&place, &directory, target);
-    let Some(prose) = portal.painter.markdown(text, inside, portal.config.reading.highlight_deadline).await else { return Ok(None) };
+    let address = move |target: Target<'_>| inside.address(target);
+    let Some(prose) = portal.painter.markdown(text, address, portal.config.reading.highlight_deadline).await else { return Ok(None) };
     let page = view::RenderedPage {
         shell: who.shell(portal, &opened.place.path.to_string(), shell::Place::Products).await?,
         location: reading::file_location(who, portal, opened).await?,

@@ -398,6 +398,20 @@ pub struct ImagePage {
     pub dimensions: Option<(u64, u64)>,
 }
 
+impl ImagePage {
+    /// Bytes that it takes in memory when it is drawn, when that is more than a page takes without being asked: few bytes can unfold to many.
+    pub fn much_memory(&self) -> Option<u64> {
+        let (width, height) = self.dimensions?;
+        much_memory(width, height)
+    }
+}
+
+/// Four bytes a pixel.
+fn much_memory(width: u64, height: u64) -> Option<u64> {
+    let bytes = width.saturating_mul(height).saturating_mul(4);
+    (bytes > 256 << 20).then_some(bytes)
+}
+
 /// `…/file/{path}` of a symbolic link.
 #[derive(Debug, Template)]
 #[template(path = "pages/symlink.html")]
@@ -406,6 +420,7 @@ pub struct SymlinkPage {
     pub location: Location,
     pub seal: Seal,
     pub facts: FileFacts,
+    pub acts: Vec<Act>,
     /// As it stands in the repository.
     pub target: String,
     /// When the target is within the version and may be read.
@@ -419,8 +434,21 @@ pub struct SubmodulePage {
     pub shell: Shell,
     pub location: Location,
     pub seal: Seal,
+    pub acts: Vec<Act>,
     /// Full id of the commit it pins.
     pub commit: String,
     /// As .gitmodules says, if it may be read and does.
     pub url: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_unfolds_to_much_is_not_drawn_unasked() {
+        assert_eq!(much_memory(8_192, 8_192), None);
+        assert_eq!(much_memory(8_192, 8_193), Some(268_468_224));
+        assert_eq!(much_memory(u64::MAX, 2), Some(u64::MAX));
+    }
 }
