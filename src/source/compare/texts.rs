@@ -138,8 +138,8 @@ impl Shelf {
     }
 
     pub(super) fn put(&self, key: Key, held: &Arc<Held>) {
-        let mut shelf = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (kept, bytes) = &mut *shelf;
+        let mut on = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (kept, bytes) = &mut *on;
         *bytes += held.size();
         let mut gone = kept.push(key, Arc::clone(held));
         loop {
