@@ -221,7 +221,9 @@ impl Difference {
         self.at = asked.at.min(all.len().saturating_sub(1)) / MOST_ROWS * MOST_ROWS;
         self.rows = all.into_iter().skip(self.at).take(MOST_ROWS).collect();
         let (old_shown, new_shown) = self.shown_lines();
-        let shows = |shown: &BTreeSet<u32>, range: &Range<u32>| shown.range(range.start + 1..=range.end).next().is_some();
+        // Rows count lines from one, and one side of a hunk may have none.
+        let shows =
+            |shown: &BTreeSet<u32>, range: &Range<u32>| shown.range(range.start + 1..).next().is_some_and(|line| *line <= range.end);
         for became in held.became(asked.loose, &|hunk| shows(&old_shown, &hunk.old) || shows(&new_shown, &hunk.new)) {
             self.pairs.extend(&became.pairs);
             self.old_words.extend(became.old_words.iter().cloned());
