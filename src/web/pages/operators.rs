@@ -23,7 +23,7 @@ pub(super) async fn static_file(_: Public, Path(name): Path<String>, address: Ur
     Ok((headers, bytes).into_response())
 }
 
-/// What programs can rely on, in OpenAPI 3.1.
+/// What programs can rely on, in `OpenAPI` 3.1.
 pub(super) async fn contract(_: SignedIn) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("../../../docs/openapi.json")).into_response()
 }
