@@ -18,7 +18,7 @@ if (lines && (number("first") > 1 || number("last") < number("of"))) {
 
   function gap(from, to) {
     const room = document.createElement("div");
-    room.className = "gap";
+    room.className = "unsent";
     room.dataset.from = from;
     room.dataset.to = to;
     room.style.height = `${(to - from + 1) * height}px`;
@@ -89,7 +89,7 @@ if (lines && (number("first") > 1 || number("last") < number("of"))) {
         if (isIntersecting) waiting.set(target, setTimeout(() => load(target), STAY));
       }
     }, { root: wide.matches ? source : null, rootMargin: `${NEAR}px 0px` });
-    for (const room of lines.querySelectorAll(".gap")) watcher.observe(room);
+    for (const room of lines.querySelectorAll(".unsent")) watcher.observe(room);
   }
   wide.addEventListener("change", watch);
 
@@ -107,7 +107,7 @@ if (lines && (number("first") > 1 || number("last") < number("of"))) {
   // Somebody goes to a line that is not here yet.
   source.addEventListener("lectern:reach", (event) => {
     const wanted = event.detail.line;
-    const room = [...lines.querySelectorAll(".gap")].find((one) => Number(one.dataset.from) <= wanted && wanted <= Number(one.dataset.to));
+    const room = [...lines.querySelectorAll(".unsent")].find((one) => Number(one.dataset.from) <= wanted && wanted <= Number(one.dataset.to));
     if (!room) return;
     event.preventDefault();
     load(room).then(event.detail.then);
