@@ -25,7 +25,7 @@ use lectern::symbols::{SymbolIndex, SymbolWriter, VersionKey, extract};
 use site::{Site, cores, say};
 use tempfile::TempDir;
 
-#[allow(dead_code, reason = "each bench uses a part of it")]
+#[expect(dead_code, reason = "each bench uses a part of it")]
 mod site;
 
 const PRODUCT: &str = "measured";
