@@ -128,12 +128,12 @@ async fn same(site: &Site, reader: &Reader, repository: &Path, (from, to): (&str
     let mut address = Some(base.to_owned());
     while let Some(next) = address {
         let page: Value = serde_json::from_str(&site.get(reader, &next, true).await?)?;
-        for file in page["files"].as_array().context("no files")? {
+        for file in page.pointer("/files").and_then(Value::as_array).context("no files")? {
             let text = |name: &str| file[name].as_str().map(str::to_owned);
             let lines = file["lines_added"].as_u64().zip(file["lines_removed"].as_u64());
             ours.insert(text("path").context("no path")?, (text("change").context("no change")?, text("before"), lines));
         }
-        address = page["next"].as_str().map(str::to_owned);
+        address = page.pointer("/next").and_then(Value::as_str).map(str::to_owned);
     }
     let theirs = told_by_git(repository, from, to)?;
     let differs = |path: &&String| ours.get(*path) != theirs.get(*path);
