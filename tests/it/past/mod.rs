@@ -35,11 +35,11 @@ async fn portal(backend: Backend) -> (Portal, Attic, tempfile::TempDir) {
     portal_with(backend, attic).await
 }
 
-/// A portal with a repository made by `make` as a product; its versions are the tags that begin with a v.
-async fn portal_with(backend: Backend, make: impl FnOnce(&Path) -> Attic) -> (Portal, Attic, tempfile::TempDir) {
+/// A portal with a repository furnished so as a product; its versions are the tags that begin with a v.
+async fn portal_with(backend: Backend, furnish: impl FnOnce(&Path) -> Attic) -> (Portal, Attic, tempfile::TempDir) {
     let portal = Portal::bare(backend).await;
     let home = tempfile::tempdir().unwrap();
-    let made = make(&home.path().join("attic.git"));
+    let made = furnish(&home.path().join("attic.git"));
     let new = NewProduct {
         name: "attic".to_owned(),
         title: "The attic".to_owned(),
