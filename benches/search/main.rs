@@ -277,20 +277,21 @@ fn explain(corpus: &Corpus, data: &Path, unequal: &[(Pattern, BTreeMap<Vec<u8>, 
     Ok(failed)
 }
 
-fn tell_crowd([alone, beside]: &[Crowd; 2]) -> anyhow::Result<()> {
+fn tell_crowd([one, all, beside]: &[Crowd; 3]) -> anyhow::Result<()> {
     say(
-        "\nReaders at once, over HTTP, short queries; milliseconds at the median and at most, of each reader:\n\n| | a second | medians | at most | refused | the heavy one: answered, refused |\n|---|--:|---|---|--:|---|",
+        "\nPeople at once, pages over HTTP, short queries; milliseconds at the median and at most, and answers, of each of them:\n\n| | a second | medians | at most | answers | refused | the heavy one: answered, refused |\n|---|--:|---|---|---|--:|---|",
     )?;
-    for (what, crowd) in [("8 readers", alone), ("8 readers, and one with scans and a pathological expression", beside)] {
+    for (what, crowd) in [("1 reader", one), ("8 readers", all), ("8 readers, and one with scans and a pathological expression", beside)] {
         let list =
-            |of: fn(&(f64, f64, u64)) -> f64| crowd.readers.iter().map(|one| format!("{:.0}", of(one))).collect::<Vec<_>>().join(" ");
-        let refused: u64 = crowd.readers.iter().map(|one| one.2).sum();
+            |of: fn(&(f64, f64, u64, u64)) -> f64| crowd.readers.iter().map(|one| format!("{:.0}", of(one))).collect::<Vec<_>>().join(" ");
+        let refused: u64 = crowd.readers.iter().map(|one| one.3).sum();
         let (answered, not) = crowd.heavy;
         say(&format!(
-            "| {what} | {:.0} | {} | {} | {refused} | {answered}, {not} |",
+            "| {what} | {:.0} | {} | {} | {} | {refused} | {answered}, {not} |",
             crowd.a_second,
             list(|one| one.0),
-            list(|one| one.1)
+            list(|one| one.1),
+            list(|one| float(one.2))
         ))?;
     }
     Ok(())

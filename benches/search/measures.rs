@@ -26,7 +26,10 @@ const READERS: usize = 8;
 
 /// The page that a reader sees, and what the portal spends on it once it is full.
 fn one_page() -> (PageRequest, Budget) {
-    (PageRequest { limit: 20, lines_per_file: 50, context: 1, ..PageRequest::default() }, Budget { bytes: 1 << 30, ..Budget::unlimited() })
+    (
+        PageRequest { limit: 20, lines_per_file: 10, context: 1, ..PageRequest::default() },
+        Budget { bytes: 1_000_000_000, ..Budget::unlimited() },
+    )
 }
 
 /// The most that one answer shows.
@@ -51,7 +54,7 @@ pub(crate) enum Task {
     Time { queries: Vec<String>, runs: usize },
     /// Gives, for each query, the matching lines of each path.
     Paths { queries: Vec<String> },
-    /// Gives two [`Crowd`]s: readers alone, and beside one who asks for what is heavy.
+    /// Gives three [`Crowd`]s: one reader, all of them, and all beside one who asks for what is heavy.
     Crowd { seconds: f64 },
 }
 
@@ -94,8 +97,8 @@ pub(crate) struct Timed {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Crowd {
     pub(crate) a_second: f64,
-    /// Of each reader: milliseconds at the median and at most, and answers that were refused.
-    pub(crate) readers: Vec<(f64, f64, u64)>,
+    /// Of each reader: milliseconds at the median and at most, answers, and those that were refused.
+    pub(crate) readers: Vec<(f64, f64, u64, u64)>,
     /// Of the one who asks for what is heavy: answered, and refused.
     pub(crate) heavy: (u64, u64),
 }
@@ -122,7 +125,9 @@ pub(crate) async fn obey(order: Order) -> anyhow::Result<String> {
         Task::Crowd { seconds } => {
             let measured = Arc::new(Measured::open(data, READERS + 1).await?);
             let span = Duration::try_from_secs_f64(seconds)?;
-            serde_json::to_string(&[crowd(&measured, span, false).await?, crowd(&measured, span, true).await?])?
+            let alone = crowd(&measured, span, 1, false).await?;
+            let all = crowd(&measured, span, READERS, false).await?;
+            serde_json::to_string(&[alone, all, crowd(&measured, span, READERS, true).await?])?
         }
     })
 }
@@ -308,13 +313,14 @@ impl Measured {
     }
 }
 
-/// Readers who ask for one thing after the other. The last of them asks for what is heavy, when somebody is to.
-async fn crowd(measured: &Arc<Measured>, span: Duration, heavy: bool) -> anyhow::Result<Crowd> {
+/// People who each ask for one thing after the other, as pages; no two begin with the same. The last of them asks for what is heavy,
+/// when somebody is to.
+async fn crowd(measured: &Arc<Measured>, span: Duration, count: usize, heavy: bool) -> anyhow::Result<Crowd> {
     let began = Instant::now();
-    let tasks: Vec<_> = (0..READERS + usize::from(heavy))
+    let tasks: Vec<_> = (0..count + usize::from(heavy))
         .map(|number| {
             let measured = Arc::clone(measured);
-            let queries: &[&str] = if number == READERS { &HEAVY } else { &SHORT };
+            let queries: &[&str] = if number == count { &HEAVY } else { &SHORT };
             tokio::spawn(async move {
                 let (mut took, mut refused) = (Vec::new(), 0);
                 let addresses: Vec<_> =
@@ -325,7 +331,7 @@ async fn crowd(measured: &Arc<Measured>, span: Duration, heavy: bool) -> anyhow:
                     }
                     let Some(reader) = measured.readers.get(number) else { break };
                     let asked = Instant::now();
-                    match measured.site.get(reader, address, true).await {
+                    match measured.site.get(reader, address, false).await {
                         Ok(_) => took.push(asked.elapsed().as_secs_f64() * 1e3),
                         Err(_) => refused += 1,
                     }
@@ -337,12 +343,13 @@ async fn crowd(measured: &Arc<Measured>, span: Duration, heavy: bool) -> anyhow:
     let (mut readers, mut answered, mut by_heavy) = (Vec::new(), 0, (0, 0));
     for (number, task) in tasks.into_iter().enumerate() {
         let (mut took, refused) = task.await?;
-        if number == READERS {
+        if number == count {
             by_heavy = (took.len() as u64, refused);
         } else {
             answered += took.len() as u64;
             let most = took.iter().copied().fold(f64::NAN, f64::max);
-            readers.push((median(&mut took), most, refused));
+            let own = took.len() as u64;
+            readers.push((median(&mut took), most, own, refused));
         }
     }
     Ok(Crowd { a_second: float(answered) / began.elapsed().as_secs_f64(), readers, heavy: by_heavy })

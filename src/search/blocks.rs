@@ -1,11 +1,12 @@
 //! Blocks: the pieces of texts that are looked up and verified by themselves.
 //!
 //! A block is some whole lines, about [`TARGET`] bytes; a line that is longer is a block alone. What matches within a line thus
-//! lies within one block, so that of a file of ten megabytes only the few blocks are read that have what is looked for. A
-//! document without any text has one empty block, so that each has one.
+//! lies within one block, so that of a file of ten megabytes only the few blocks are read that have what is looked for. Of a
+//! document that was woven its own lines are cut. One without any has one empty block, so that each has one.
 
 use std::ops::Range;
 
+use super::SearchError;
 use super::documents::Body;
 use super::pattern::line_end;
 
@@ -28,10 +29,12 @@ pub(super) struct Block {
     pub(super) document: u32,
     /// Bytes.
     pub(super) length: u32,
-    /// From the beginning of the text, or of the raw bytes.
+    /// From the beginning of the document's own lines, or of the raw bytes.
     pub(super) start: u64,
-    /// Newlines before it.
+    /// Newlines before it, in these.
     pub(super) lines: u32,
+    /// A checksum of its bytes.
+    pub(super) sum: u32,
     /// It belongs to the raw bytes.
     pub(super) raw: bool,
 }
@@ -41,10 +44,28 @@ impl Block {
         let start = usize::try_from(self.start).unwrap_or(usize::MAX);
         start..start.saturating_add(self.length as usize)
     }
+
+    /// Checks that its bytes, of these lines of its document, are those that were written.
+    pub(super) fn check(&self, own: &[u8]) -> Result<(), SearchError> {
+        let intact = own.get(self.range()).is_some_and(|bytes| crc32fast::hash(bytes) == self.sum);
+        if intact { Ok(()) } else { Err(SearchError::damaged("the text of a file is not what was written")) }
+    }
 }
 
-/// What is written of a block: its length and its newlines.
-pub(super) type Measure = (u32, u32);
+/// What is written of a block: its bytes, its newlines and its checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Measure {
+    pub(super) length: u32,
+    pub(super) lines: u32,
+    pub(super) sum: u32,
+}
+
+impl Measure {
+    pub(super) fn of(block: &[u8]) -> Option<Self> {
+        let newlines = memchr::memchr_iter(b'\n', block).count();
+        Some(Self { length: u32::try_from(block.len()).ok()?, lines: u32::try_from(newlines).ok()?, sum: crc32fast::hash(block) })
+    }
+}
 
 /// Where a text is cut.
 pub(super) fn cut(text: &[u8]) -> Vec<Range<usize>> {
@@ -73,20 +94,20 @@ impl Blocks {
             self.first.push(0);
         }
         let Ok(document) = u32::try_from(self.first.len() - 1) else { return false };
-        let (text, raw) = body.map_or((0, 0), |body| (body.text, body.raw));
+        let (own, raw) = body.map_or((0, 0), |body| (body.own, body.raw));
         let (mut at, mut lines, mut in_raw) = (0_u64, 0_u32, false);
-        for &(length, newlines) in measures {
-            if !in_raw && at == text && raw > 0 {
+        for &Measure { length, lines: newlines, sum } in measures {
+            if !in_raw && at == own && raw > 0 {
                 (at, lines, in_raw) = (0, 0, true);
             }
-            self.all.push(Block { document, length, start: at, lines, raw: in_raw });
+            self.all.push(Block { document, length, start: at, lines, sum, raw: in_raw });
             at += u64::from(length);
-            let Some(sum) = lines.checked_add(newlines) else { return false };
-            lines = sum;
+            let Some(before) = lines.checked_add(newlines) else { return false };
+            lines = before;
         }
         let Ok(first) = u32::try_from(self.all.len()) else { return false };
         self.first.push(first);
-        !measures.is_empty() && at == if raw > 0 { raw } else { text } && in_raw == (raw > 0)
+        !measures.is_empty() && at == if raw > 0 { raw } else { own } && in_raw == (raw > 0)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -112,10 +133,10 @@ impl Blocks {
     pub(super) fn measures(&self, document: u32) -> Vec<Measure> {
         let numbers = self.of(document);
         let blocks = self.all.get(numbers.start as usize..numbers.end as usize).unwrap_or_default();
-        let mut measures: Vec<Measure> = blocks.iter().map(|block| (block.length, 0)).collect();
+        let mut measures: Vec<Measure> = blocks.iter().map(|block| Measure { length: block.length, lines: 0, sum: block.sum }).collect();
         for (measure, pair) in measures.iter_mut().zip(blocks.windows(2)) {
             if let [one, next] = pair {
-                measure.1 = next.lines.saturating_sub(one.lines);
+                measure.lines = next.lines.saturating_sub(one.lines);
             }
         }
         measures
@@ -149,14 +170,16 @@ mod tests {
     #[test]
     fn a_documents_text_and_raw_bytes_are_apart() {
         let mut blocks = Blocks::default();
-        let body = Body { part: 0, offset: 0, text: 30, raw: 7 };
-        assert!(blocks.push(None, &[(0, 0)]));
-        assert!(blocks.push(Some(&body), &[(20, 3), (10, 1), (7, 0)]));
+        let body = Body { part: 0, offset: 0, text: 30, own: 30, raw: 7, runs: 0, lines: 5 };
+        let measures =
+            |all: &[(u32, u32)]| -> Vec<Measure> { all.iter().map(|&(length, lines)| Measure { length, lines, sum: 9 }).collect() };
+        assert!(blocks.push(None, &measures(&[(0, 0)])));
+        assert!(blocks.push(Some(&body), &measures(&[(20, 3), (10, 1), (7, 0)])));
         assert_eq!((blocks.of(0), blocks.of(1), blocks.len()), (0..1, 1..4, 4));
-        let second = Block { document: 1, length: 10, start: 20, lines: 3, raw: false };
+        let second = Block { document: 1, length: 10, start: 20, lines: 3, sum: 9, raw: false };
         assert_eq!(blocks.get(2), Some(&second));
-        assert_eq!(blocks.get(3), Some(&Block { document: 1, length: 7, start: 0, lines: 0, raw: true }));
-        assert!(!blocks.push(Some(&body), &[(20, 3), (10, 1)]));
-        assert!(!Blocks::default().push(Some(&body), &[(20, 3), (12, 1), (7, 0)]));
+        assert_eq!(blocks.get(3), Some(&Block { document: 1, length: 7, start: 0, lines: 0, sum: 9, raw: true }));
+        assert!(!blocks.push(Some(&body), &measures(&[(20, 3), (10, 1)])));
+        assert!(!Blocks::default().push(Some(&body), &measures(&[(20, 3), (12, 1), (7, 0)])));
     }
 }

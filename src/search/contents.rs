@@ -6,7 +6,8 @@
 //! generation-00000007/
 //!     meta.json            format version, lengths and checksums of what follows (of contents the lengths)
 //!     documents  versions  small tables
-//!     contents-0 …         texts one behind the other; parts never change once written, and generations share them
+//!     contents-0 …         of each document its own lines, raw bytes and runs; parts never change once written, and generations
+//!                          share them
 //!     grams/               which documents hold which three bytes
 //! building-00000008/       what a run that was killed left behind; removed by the next
 //! ```
@@ -16,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
@@ -25,10 +27,10 @@ use tantivy::Directory as _;
 use tantivy::directory::{MmapDirectory, OwnedBytes};
 
 use super::SearchError;
-use super::documents::{Document, Documents, IndexedVersion, decode_versions, encode_versions};
+use super::documents::{Body, Document, Documents, IndexedVersion, decode_versions, encode_versions};
 
 /// Raised whenever an index written before could be misread.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 const META: &str = "meta.json";
 const DOCUMENTS: &str = "documents";
@@ -61,6 +63,7 @@ pub(super) struct Tables {
 
 /// The texts of documents, mapped into memory: what is read is copied nowhere. Parts never change once written, and one that
 /// is removed stays readable to whoever has it open.
+#[derive(Clone, Default)]
 pub(super) struct Contents {
     parts: Vec<OwnedBytes>,
 }
@@ -86,14 +89,20 @@ impl Contents {
         Ok(Self { parts })
     }
 
-    /// The text of a document: nothing when it has none.
-    pub(super) fn text(&self, document: &Document) -> Result<&[u8], SearchError> {
-        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset, body.text))
+    /// The own lines of a document, which are its text unless it was woven: nothing when it has none.
+    pub(super) fn own(&self, document: &Document) -> Result<&[u8], SearchError> {
+        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset, body.own))
     }
 
     /// The bytes of a document where its text is not just these: nothing otherwise.
     pub(super) fn raw(&self, document: &Document) -> Result<&[u8], SearchError> {
-        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset.saturating_add(body.text), body.raw))
+        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, body.offset.saturating_add(body.own), body.raw))
+    }
+
+    /// The runs of a document, as they are written: nothing when it was not woven.
+    pub(super) fn runs(&self, document: &Document) -> Result<&[u8], SearchError> {
+        let behind = |body: Body| body.offset.saturating_add(body.own).saturating_add(body.raw);
+        document.body.map_or(Ok(&[]), |body| self.bytes(body.part, behind(body), body.runs))
     }
 
     pub(super) fn bytes(&self, part: u32, offset: u64, length: u64) -> Result<&[u8], SearchError> {
@@ -112,7 +121,8 @@ pub(super) struct PartWriter {
 
 impl PartWriter {
     pub(super) fn create(directory: &Path, part: usize) -> Result<Self, SearchError> {
-        let file = File::create_new(directory.join(part_name(part))).map_err(|e| SearchError::io("creating the contents", &e))?;
+        let file = File::options().read(true).write(true).create_new(true).open(directory.join(part_name(part)));
+        let file = file.map_err(|e| SearchError::io("creating the contents", &e))?;
         Ok(Self { file: BufWriter::with_capacity(1 << 20, file), length: 0 })
     }
 
@@ -122,6 +132,15 @@ impl PartWriter {
         let offset = self.length;
         self.length += text.len() as u64;
         Ok(offset)
+    }
+
+    /// What was appended before.
+    pub(super) fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, SearchError> {
+        let fail = |e: io::Error| SearchError::io("reading the contents again", &e);
+        self.file.flush().map_err(fail)?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| SearchError::Full)?];
+        self.file.get_ref().read_exact_at(&mut bytes, offset).map_err(fail)?;
+        Ok(bytes)
     }
 
     pub(super) fn finish(self) -> Result<u64, SearchError> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use roaring::RoaringBitmap;
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Measure};
 use super::path_kind::PathKind;
 use super::query::Trait;
 use super::traits::Traits;
@@ -35,8 +35,20 @@ pub(super) struct Body {
     pub(super) offset: u64,
     /// Bytes of its text: the blob itself, or what it was decoded to, or the texts found in a binary.
     pub(super) text: u64,
-    /// Bytes behind the text: those of the blob itself, where the text is not just these.
+    /// Bytes of its own lines, which lie first: all of the text, unless it was woven ([`super::weave`]).
+    pub(super) own: u64,
+    /// Bytes behind these: those of the blob itself, where the text is not just these.
     pub(super) raw: u64,
+    /// Bytes behind these: of its runs, if it was woven.
+    pub(super) runs: u64,
+    /// Its own lines.
+    pub(super) lines: u32,
+}
+
+impl Body {
+    pub(super) fn is_woven(&self) -> bool {
+        self.runs > 0
+    }
 }
 
 /// All documents, their paths in ascending order of bytes, and the names of their languages.
@@ -48,6 +60,8 @@ pub(super) struct Documents {
     /// The numbers of all documents by path, and where each path's begin.
     by_path: Vec<u32>,
     starts: Vec<u32>,
+    /// The numbers of the documents that were woven, by the place of their path.
+    woven: HashMap<u32, Vec<u32>>,
     /// What each path looks like, and its place in the order in which files are listed.
     kinds: Vec<PathKind>,
     ranks: Vec<u32>,
@@ -81,6 +95,10 @@ impl Documents {
             Trait::Kind(kind) => kinds.get(d.path as usize) == Some(&kind),
             other => d.traits.has(other),
         };
+        let mut woven: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (number, document) in (0..).zip(&documents).filter(|(_, document)| document.body.is_some_and(|body| body.is_woven())) {
+            woven.entry(document.path).or_default().push(number);
+        }
         let those = |wanted: Trait| (0..).zip(&documents).filter(|(_, d)| is(d, wanted)).map(|(n, _)| n).collect();
         Self {
             traits: Trait::ALL.iter().map(|(_, wanted, _)| (*wanted, those(*wanted))).collect(),
@@ -90,6 +108,7 @@ impl Documents {
             languages,
             by_path,
             starts,
+            woven,
             kinds,
             ranks,
             below: Mutex::default(),
@@ -135,11 +154,21 @@ impl Documents {
         &self.blocks
     }
 
-    /// The documents that these blocks belong to.
+    /// The documents in which something of these blocks may stand: their own, and what was woven at the same path.
     pub(super) fn with_blocks(&self, blocks: &RoaringBitmap) -> RoaringBitmap {
         let mut documents: Vec<u32> = blocks.iter().filter_map(|block| self.blocks.document(block)).collect();
         documents.dedup();
+        let mut paths: Vec<u32> = documents.iter().filter_map(|&number| Some(self.get(number)?.path)).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        documents.extend(paths.iter().filter_map(|path| self.woven.get(path)).flatten());
+        documents.sort_unstable();
         documents.into_iter().collect()
+    }
+
+    /// The numbers of all documents at the path of this one, in ascending order.
+    pub(super) fn forms(&self, number: u32) -> &[u32] {
+        self.get(number).map(|document| self.at(document.path as usize)).unwrap_or_default()
     }
 
     /// The numbers of the documents at this path of the table.
@@ -204,18 +233,22 @@ impl Documents {
             put_u64(&mut out, document.size);
             out.extend_from_slice(&document.language.unwrap_or(u16::MAX).to_le_bytes());
             out.extend_from_slice(&document.traits.bits().to_le_bytes());
-            let body = document.body.unwrap_or(Body { part: u32::MAX, offset: 0, text: 0, raw: 0 });
+            let body = document.body.unwrap_or(Body { part: u32::MAX, offset: 0, text: 0, own: 0, raw: 0, runs: 0, lines: 0 });
             out.extend_from_slice(&body.part.to_le_bytes());
             put_u64(&mut out, body.offset);
             put_u64(&mut out, body.text);
+            put_u64(&mut out, body.own);
             put_u64(&mut out, body.raw);
+            put_u64(&mut out, body.runs);
+            out.extend_from_slice(&body.lines.to_le_bytes());
         }
         for number in (0..).take(self.all.len()) {
             let measures = self.blocks.measures(number);
             put_u64(&mut out, measures.len() as u64);
-            for (length, lines) in measures {
-                out.extend_from_slice(&length.to_le_bytes());
-                out.extend_from_slice(&lines.to_le_bytes());
+            for Measure { length, lines, sum } in measures {
+                for number in [length, lines, sum] {
+                    out.extend_from_slice(&number.to_le_bytes());
+                }
             }
         }
         out
@@ -239,7 +272,8 @@ impl Documents {
             let size = rest.u64()?;
             let language = Some(u16::from_le_bytes(rest.array()?)).filter(|&l| l != u16::MAX);
             let traits = Traits::from_bits(u16::from_le_bytes(rest.array()?))?;
-            let body = Body { part: rest.u32()?, offset: rest.u64()?, text: rest.u64()?, raw: rest.u64()? };
+            let (part, offset, text, own) = (rest.u32()?, rest.u64()?, rest.u64()?, rest.u64()?);
+            let body = Body { part, offset, text, own, raw: rest.u64()?, runs: rest.u64()?, lines: rest.u32()? };
             let body = Some(body).filter(|body| body.part != u32::MAX);
             let known = (path as usize) < paths.len() && language.is_none_or(|l| usize::from(l) < languages.len());
             documents.push(known.then_some(Document { path, blob, size, language, traits, body })?);
@@ -248,7 +282,7 @@ impl Documents {
         for document in &documents {
             let mut measures = Vec::new();
             for _ in 0..rest.u64()? {
-                measures.push((rest.u32()?, rest.u32()?));
+                measures.push(Measure { length: rest.u32()?, lines: rest.u32()?, sum: rest.u32()? });
             }
             if !blocks.push(document.body.as_ref(), &measures) {
                 return None;
@@ -263,6 +297,33 @@ impl Documents {
 pub(super) struct IndexedVersion {
     pub(super) key: VersionKey,
     pub(super) documents: RoaringBitmap,
+}
+
+/// Which versions hold each document.
+pub(super) struct HeldBy {
+    places: Vec<u32>,
+    /// Where those of each document begin, and behind the last.
+    first: Vec<usize>,
+}
+
+impl HeldBy {
+    pub(super) fn new(versions: &[IndexedVersion], documents: usize) -> Self {
+        let mut pairs: Vec<(u32, u32)> =
+            (0..).zip(versions).flat_map(|(place, version)| version.documents.iter().map(move |number| (number, place))).collect();
+        pairs.sort_unstable();
+        let mut first = Vec::with_capacity(documents + 1);
+        let mut at = 0;
+        for number in 0..=documents {
+            at += pairs.get(at..).unwrap_or_default().iter().take_while(|(held, _)| (*held as usize) < number).count();
+            first.push(at);
+        }
+        Self { places: pairs.into_iter().map(|(_, place)| place).collect(), first }
+    }
+
+    pub(super) fn of(&self, document: u32) -> &[u32] {
+        let bounds = self.first.get(document as usize).zip(self.first.get(document as usize + 1));
+        bounds.and_then(|(&start, &end)| self.places.get(start..end)).unwrap_or_default()
+    }
 }
 
 pub(super) fn encode_versions(versions: &[IndexedVersion]) -> std::io::Result<Vec<u8>> {

@@ -1,20 +1,22 @@
 //! Writing the files of one generation.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::blocks::{Blocks, Measure, cut};
-use super::contents::{GRAMS, PartWriter, share_parts, write_tables};
+use super::contents::{Contents, GRAMS, PartWriter, share_parts, write_tables};
 use super::documents::{Body, Document, Documents, IndexedVersion};
 use super::grams::GramWriter;
 use super::indexer::Decoded;
 use super::pattern::line_end;
 use super::query::Trait;
 use super::traits::Traits;
+use super::weave::{Loom, Woven, count_lines, encode};
 use super::{BlobId, ProductIndex, SearchError};
 use crate::catalog::RepoPath;
 
-/// Bytes behind a block that its last grams reach into.
-const OVER: usize = 2;
+/// Bytes at one path that are kept in memory to weave with.
+const MOST_WOVEN: u64 = 64 << 20;
 
 /// Writes the files of a generation.
 pub(super) struct GenerationWriter {
@@ -22,10 +24,15 @@ pub(super) struct GenerationWriter {
     documents: Vec<(RepoPath, Document)>,
     languages: Vec<String>,
     blocks: Blocks,
-    /// Lengths of the parts taken from the previous generation.
+    /// Lengths of the parts taken from the previous generation, and what is in them.
     parts: Vec<u64>,
+    older: Contents,
     part: PartWriter,
     grams: GramWriter,
+    /// The documents at each path, when what they have in common is to be found.
+    forms: Option<HashMap<RepoPath, Vec<u32>>>,
+    /// Of the path looked at last.
+    loom: Option<(RepoPath, Loom)>,
 }
 
 impl GenerationWriter {
@@ -36,8 +43,11 @@ impl GenerationWriter {
             languages: Vec::new(),
             blocks: Blocks::default(),
             parts: Vec::new(),
+            older: Contents::default(),
             part: PartWriter::create(directory, 0)?,
             grams: GramWriter::create(&directory.join(GRAMS))?,
+            forms: None,
+            loom: None,
         })
     }
 
@@ -61,8 +71,21 @@ impl GenerationWriter {
             blocks,
             part: PartWriter::create(directory, parts.len())?,
             parts,
+            older: previous.contents.clone(),
             grams: GramWriter::upon(&directory.join(GRAMS), &older.join(GRAMS))?,
+            forms: None,
+            loom: None,
         })
+    }
+
+    /// Weaves what is added: texts at the same path are told by the lines that they have in common.
+    pub(super) fn weaving(mut self) -> Self {
+        let mut forms: HashMap<RepoPath, Vec<u32>> = HashMap::new();
+        for (number, (path, _)) in (0..).zip(&self.documents) {
+            forms.entry(path.clone()).or_default().push(number);
+        }
+        self.forms = Some(forms);
+        self
     }
 
     /// Adds a document, by its path alone when it could not be read; tells its number.
@@ -70,33 +93,72 @@ impl GenerationWriter {
         let number = self.next()?;
         let Some(decoded) = decoded else {
             let traits = Traits::default().with(Trait::Unindexed);
-            self.put(path, Document { path: 0, blob, size, language: None, traits, body: None }, &[(0, 0)])?;
+            self.put(path, Document { path: 0, blob, size, language: None, traits, body: None }, &[measure(&[])?])?;
             self.grams.add(self.block()?, Vec::new(), Some(path))?;
             return Ok(number);
         };
         let raw = decoded.raw.unwrap_or_default();
+        let woven = self.woven(path, &decoded.text, &raw)?;
+        let (own, runs) = woven.as_ref().map_or((&decoded.text, Vec::new()), |woven| (&woven.own, encode(&woven.runs)));
         let body = Body {
             part: u32::try_from(self.parts.len()).map_err(|_| SearchError::Full)?,
-            offset: self.part.append(&decoded.text)?,
+            offset: self.part.append(own)?,
             text: decoded.text.len() as u64,
+            own: own.len() as u64,
             raw: raw.len() as u64,
+            runs: runs.len() as u64,
+            lines: u32::try_from(count_lines(own)).map_err(|_| SearchError::Full)?,
         };
         self.part.append(&raw)?;
+        self.part.append(&runs)?;
         let language = decoded.language.and_then(|language| self.language(language));
         let traits = decoded.traits.with_if(Trait::LongLine, has_long_line(&decoded.text));
         let mut measures = Vec::new();
         let mut first = u32::try_from(self.blocks.len()).map_err(|_| SearchError::Full)?;
         let mut named = Some(path);
-        for (bytes, present) in [(&decoded.text, true), (&raw, !raw.is_empty())] {
+        for (bytes, present) in [(own, true), (&raw, !raw.is_empty())] {
             for range in cut(bytes).into_iter().filter(|_| present) {
-                measures.push(measure(bytes.get(range.clone()).unwrap_or_default())?);
-                let over = range.start..(range.end + OVER).min(bytes.len());
-                self.grams.add(first, bytes.get(over).unwrap_or_default().to_vec(), named.take())?;
+                let block = bytes.get(range).unwrap_or_default();
+                measures.push(measure(block)?);
+                self.grams.add(first, block.to_vec(), named.take())?;
                 first = first.checked_add(1).ok_or(SearchError::Full)?;
             }
         }
+        if let Some((_, loom)) = self.loom.as_mut().filter(|(at, _)| at == path) {
+            loom.take(own);
+        }
         self.put(path, Document { path: 0, blob, size, language, traits, body: Some(body) }, &measures)?;
+        if let Some(forms) = &mut self.forms {
+            forms.entry(path.clone()).or_default().push(number);
+        }
         Ok(number)
+    }
+
+    /// The text of the next document by what earlier ones at its path have, where that is worth it.
+    fn woven(&mut self, path: &RepoPath, text: &[u8], raw: &[u8]) -> Result<Option<Woven>, SearchError> {
+        let forms = self.forms.as_ref().and_then(|forms| forms.get(path));
+        let Some(forms) = forms.filter(|_| raw.is_empty() && !text.is_empty()) else { return Ok(None) };
+        let bodies = || forms.iter().filter_map(|&number| self.documents.get(number as usize)?.1.body);
+        if bodies().map(|body| body.own).sum::<u64>() + text.len() as u64 > MOST_WOVEN {
+            return Ok(None);
+        }
+        let loom = match self.loom.take() {
+            Some((at, loom)) if at == *path => loom,
+            _ => {
+                let mut loom = Loom::default();
+                for body in bodies() {
+                    if (body.part as usize) < self.parts.len() {
+                        loom.take(self.older.bytes(body.part, body.offset, body.own)?);
+                    } else {
+                        loom.take(&self.part.read(body.offset, body.own)?);
+                    }
+                }
+                loom
+            }
+        };
+        let woven = loom.weave(text).filter(|woven| woven.own.len() < text.len() / 4 * 3);
+        self.loom = Some((path.clone(), loom));
+        Ok(woven)
     }
 
     /// How many documents there are: the number of the next.
@@ -147,8 +209,7 @@ impl GenerationWriter {
 }
 
 fn measure(block: &[u8]) -> Result<Measure, SearchError> {
-    let newlines = memchr::memchr_iter(b'\n', block).count();
-    u32::try_from(block.len()).ok().zip(u32::try_from(newlines).ok()).ok_or(SearchError::Full)
+    Measure::of(block).ok_or(SearchError::Full)
 }
 
 fn has_long_line(text: &[u8]) -> bool {

@@ -163,14 +163,14 @@ impl<'a> IndexWriter<'a> {
         loop {
             let (number, directory) = self.home.begin()?;
             let mut writer = match (base.as_ref(), self.previous) {
-                (Some(base), _) => GenerationWriter::upon(&directory, base)?,
+                (Some(base), _) => GenerationWriter::upon(&directory, base)?.weaving(),
                 (None, Some(previous)) if wants_compaction(previous, &census.living()) => {
-                    let mut writer = GenerationWriter::fresh(&directory)?;
+                    let mut writer = GenerationWriter::fresh(&directory)?.weaving();
                     census.compact(previous, &mut writer, cancel)?;
                     writer
                 }
-                (None, Some(previous)) => GenerationWriter::upon(&directory, previous)?,
-                (None, None) => GenerationWriter::fresh(&directory)?,
+                (None, Some(previous)) => GenerationWriter::upon(&directory, previous)?.weaving(),
+                (None, None) => GenerationWriter::fresh(&directory)?.weaving(),
             };
             let until = work.bytes_done.saturating_add(self.step);
             while let Some((&place, more)) = rest.split_first().filter(|_| work.bytes_done < until) {
@@ -273,14 +273,23 @@ impl<'a> Census<'a> {
     }
 
     /// The places of what is new, as it is to be written: the newest version first; then in order of paths, so that files which
-    /// are listed together lie together.
+    /// are listed together lie together, and of a path the newer first, so that neighbours are alike.
     fn order(&self) -> Vec<usize> {
         let first = self.written.len() - self.new.len();
-        let newest = self.versions.first().map(|version| &version.documents);
-        let later = |place: usize| !u32::try_from(first + place).is_ok_and(|number| newest.is_some_and(|n| n.contains(number)));
+        let mut newest = vec![usize::MAX; self.new.len()];
+        for (place, version) in self.versions.iter().enumerate() {
+            for number in &version.documents {
+                if let Some(known) = (number as usize).checked_sub(first).and_then(|new| newest.get_mut(new)) {
+                    *known = place.min(*known);
+                }
+            }
+        }
         let mut order: Vec<usize> = (0..self.new.len()).collect();
         order.sort_by(|&a, &b| {
-            let key = |n: usize| (later(n), self.new.get(n).map(|(path, blob, _)| (path, blob)));
+            let key = |n: usize| {
+                let newest = newest.get(n).copied().unwrap_or(usize::MAX);
+                (newest > 0, self.new.get(n).map(|(path, blob, _)| (path, newest, blob)))
+            };
             key(a).cmp(&key(b))
         });
         order
@@ -301,14 +310,14 @@ impl<'a> Census<'a> {
     /// Copies the documents that are still held into fresh files.
     fn compact(&mut self, previous: &ProductIndex, writer: &mut GenerationWriter, cancel: &AtomicBool) -> Result<(), SearchError> {
         let mut kept: Vec<u32> = self.living().iter().filter(|&n| (n as usize) < previous.documents.len()).collect();
-        kept.sort_by_key(|&n| previous.documents.get(n).map(|d| (d.path, d.blob)));
+        kept.sort_by_key(|&n| previous.documents.get(n).map(|d| (d.path, n)));
         for old in kept {
             stop_if(cancel)?;
             if let Some((document, path)) = previous.documents.get(old).zip(previous.documents.path(old)) {
                 let language = document.language.and_then(|l| previous.documents.languages().get(usize::from(l))).cloned();
                 let raw = previous.contents.raw(document)?;
                 let decoded = Decoded {
-                    text: previous.contents.text(document)?.to_vec(),
+                    text: previous.text(old)?.into_owned(),
                     raw: (!raw.is_empty()).then(|| raw.to_vec()),
                     traits: document.traits,
                     language,

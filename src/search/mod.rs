@@ -18,11 +18,13 @@
 //!
 //! Everything here blocks: asynchronous callers run it on threads meant for that.
 
+mod across;
 mod blocks;
 mod contents;
 mod documents;
 mod facets;
 mod finder;
+mod forms;
 mod generation;
 mod gram;
 mod grams;
@@ -42,12 +44,14 @@ mod show;
 mod traits;
 mod trigram;
 mod verify;
+mod weave;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use roaring::{MultiOps as _, RoaringBitmap};
@@ -59,14 +63,15 @@ pub use history::{
 pub use indexer::{Built, Corpus, CorpusError, Decoded, IndexWriter, Progress};
 pub use path_kind::{PathKind, is_build_script};
 pub use query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type, Versions};
-pub use results::{Budget, Count, Coverage, Facets, FileHit, LineHit, PageRequest, PathHit, Results, Span, VersionName};
+pub use results::{Budget, Count, Coverage, Facets, FileHit, LineHit, LineText, PageRequest, PathHit, Results, Span, VersionName};
 use scope::{ProductScope, Scope, VersionScope};
 pub use sealed::{Indexes, Sealed};
 pub use searcher::Searcher;
 pub use traits::Traits;
 
 use contents::{Contents, GRAMS, Home};
-use documents::{Documents, IndexedVersion};
+use documents::{Documents, HeldBy, IndexedVersion};
+use forms::Forms;
 use grams::GramIndex;
 
 /// The id of a blob: SHA-1 of its object, as git keeps it.
@@ -172,6 +177,7 @@ pub struct ProductIndex {
     by_name: HashMap<String, usize>,
     /// Documents that some version holds.
     living: RoaringBitmap,
+    held: OnceLock<HeldBy>,
     contents: Contents,
     grams: GramIndex,
 }
@@ -214,6 +220,7 @@ impl ProductIndex {
             by_name: tables.versions.iter().enumerate().map(|(place, version)| (version.key.name.clone(), place)).collect(),
             living: tables.versions.iter().map(|version| &version.documents).union(),
             versions: tables.versions,
+            held: OnceLock::new(),
             contents: tables.contents,
         })
     }
@@ -222,6 +229,20 @@ impl ProductIndex {
     fn version(&self, name: &str, commit: &str) -> Option<&RoaringBitmap> {
         let version = self.by_name.get(name).and_then(|&place| self.versions.get(place));
         version.filter(|version| version.key.commit == commit).map(|version| &version.documents)
+    }
+
+    /// The places of the versions that hold a document.
+    fn held_by(&self, document: u32) -> &[u32] {
+        self.held.get_or_init(|| HeldBy::new(&self.versions, self.documents.len())).of(document)
+    }
+
+    /// The text of a document: nothing when it has none.
+    fn text(&self, number: u32) -> Result<Cow<'_, [u8]>, SearchError> {
+        let Some(document) = self.documents.get(number) else { return Ok(Cow::Borrowed(&[])) };
+        if document.body.is_some_and(|body| body.is_woven()) {
+            return Forms::of(self, number)?.text(number).map(Cow::Owned);
+        }
+        self.contents.own(document).map(Cow::Borrowed)
     }
 
     /// Rises with every generation.

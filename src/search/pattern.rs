@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, ClassSetItem};
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look, Repetition};
 
 use super::query::Query;
 
@@ -20,6 +20,8 @@ const DEEPEST: u32 = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
     regex: Regex,
+    /// The same for texts in ASCII alone, where that is quicker: most are, and what `\w` stands for is a large table otherwise.
+    ascii: Option<Regex>,
     /// What the planner reads.
     pub(super) hir: Hir,
     /// It ignores the case of some letters.
@@ -45,20 +47,20 @@ impl Matcher {
     /// An expression: `^` and `$` at lines, `.` is not a newline.
     pub(super) fn pattern(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
         let hir = parsed(pattern, ignore_case)?;
-        let regex = RegexBuilder::new(pattern)
-            .multi_line(true)
-            .case_insensitive(ignore_case)
-            .nest_limit(DEEPEST)
-            .size_limit(Query::EXPRESSION_SIZE)
-            .dfa_size_limit(Query::EXPRESSION_SIZE)
-            .build()
+        let made = |builder: &mut RegexBuilder| {
+            builder.nest_limit(DEEPEST).size_limit(Query::EXPRESSION_SIZE).dfa_size_limit(Query::EXPRESSION_SIZE).build()
+        };
+        let regex = made(RegexBuilder::new(pattern).multi_line(true).case_insensitive(ignore_case))
             .map_err(|_| Problem { reason: "it is too large to be searched for".to_owned(), span: None })?;
         let looks = hir.properties().look_set();
         let within_lines = !may_hold_newline(&hir) && !looks.contains(Look::Start) && !looks.contains(Look::End);
         let literal = required(&hir).filter(|literal| within_lines && literal.len() >= SHORTEST_INNER);
         let inner =
             literal.filter(|_| !matches!(hir.kind(), HirKind::Literal(_))).map(|literal| Arc::new(Finder::new(&literal).into_owned()));
-        Ok(Self { regex, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
+        // What is looked for by its literal seldom comes to the expression.
+        let wide = inner.is_none() && has_wide_class(&hir);
+        let ascii = if wide { made(&mut RegexBuilder::new(&within_ascii(&hir).to_string())).ok() } else { None };
+        Ok(Self { regex, ascii, hir, folds: ignore_case || sets_ignore_case(pattern), within_lines, inner })
     }
 
     /// How much work it is to make an expression ready: characters, and ranges of characters, as often as they are repeated.
@@ -142,12 +144,17 @@ impl Matcher {
             });
             return found;
         }
-        self.regex.find(text).is_some_and(|m| !nowhere(text, m.start()))
+        self.regex_for(text).find(text).is_some_and(|m| !nowhere(text, m.start()))
+    }
+
+    fn regex_for(&self, text: &[u8]) -> &Regex {
+        self.ascii.as_ref().filter(|_| text.is_ascii()).unwrap_or(&self.regex)
     }
 
     /// Calls `line` with each line in which it is found, and the first match there, for as long as that says so. Only for what
     /// matches within lines.
     fn each_line(&self, text: &[u8], line: &mut dyn FnMut(usize, &Range<usize>) -> bool) {
+        let regex = self.regex_for(text);
         let mut at = 0;
         while at < text.len() {
             let start = match &self.inner {
@@ -156,14 +163,14 @@ impl Matcher {
                     Some(found) => line_start(text, at + found),
                     None => return,
                 },
-                None => match self.regex.find_at(text, at) {
+                None => match regex.find_at(text, at) {
                     Some(found) if !nowhere(text, found.start()) => line_start(text, found.start()),
                     _ => return,
                 },
             };
             let end = (line_end(text, start) + 1).min(text.len());
             let within = text.get(start..end).unwrap_or_default();
-            let found = self.regex.find(within).filter(|found| !nowhere(within, found.start()));
+            let found = regex.find(within).filter(|found| !nowhere(within, found.start()));
             if found.is_some_and(|found| !line(start, &(start + found.start()..start + found.end()))) {
                 return;
             }
@@ -196,7 +203,7 @@ impl Matcher {
 
     /// Every match, leftmost first, none overlapping another.
     pub(super) fn matches<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = Range<usize>> + use<'_, 't> {
-        self.regex.find_iter(text).map(|m| m.range()).filter(|m| !nowhere(text, m.start))
+        self.regex_for(text).find_iter(text).map(|m| m.range()).filter(|m| !nowhere(text, m.start))
     }
 }
 
@@ -250,6 +257,49 @@ fn weight(hir: &Hir) -> usize {
         }
         HirKind::Capture(capture) => weight(&capture.sub),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
+    }
+}
+
+/// Ranges of a class beyond which it is worth having another for ASCII.
+const WIDE: usize = 4;
+
+/// Whether an expression has a class of many characters beyond ASCII.
+fn has_wide_class(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len() > WIDE && !class.is_ascii(),
+        _ => hir.kind().subs().iter().any(has_wide_class),
+    }
+}
+
+/// What matches in a text in ASCII just where the expression does.
+fn within_ascii(hir: &Hir) -> Hir {
+    let parts = |parts: &[Hir]| parts.iter().map(within_ascii).collect();
+    let class = |ranges: Vec<(u32, u32)>| {
+        let byte = |number: u32| u8::try_from(number.min(0x7F)).unwrap_or(0x7F);
+        let ranges = ranges.into_iter().filter(|range| range.0 <= 0x7F).map(|(first, last)| ClassBytesRange::new(byte(first), byte(last)));
+        Hir::class(Class::Bytes(ClassBytes::new(ranges)))
+    };
+    match hir.kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Look(look) => Hir::look(match look {
+            Look::WordUnicode => Look::WordAscii,
+            Look::WordUnicodeNegate => Look::WordAsciiNegate,
+            Look::WordStartUnicode => Look::WordStartAscii,
+            Look::WordEndUnicode => Look::WordEndAscii,
+            Look::WordStartHalfUnicode => Look::WordStartHalfAscii,
+            Look::WordEndHalfUnicode => Look::WordEndHalfAscii,
+            other => *other,
+        }),
+        HirKind::Literal(literal) if literal.0.is_ascii() => Hir::literal(literal.0.clone()),
+        HirKind::Literal(_) => Hir::fail(),
+        HirKind::Class(Class::Unicode(all)) => class(all.iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect()),
+        HirKind::Class(Class::Bytes(all)) => class(all.iter().map(|r| (u32::from(r.start()), u32::from(r.end()))).collect()),
+        HirKind::Repetition(repetition) => {
+            Hir::repetition(Repetition { sub: Box::new(within_ascii(&repetition.sub)), ..repetition.clone() })
+        }
+        HirKind::Capture(capture) => within_ascii(&capture.sub),
+        HirKind::Concat(all) => Hir::concat(parts(all)),
+        HirKind::Alternation(all) => Hir::alternation(parts(all)),
     }
 }
 
@@ -399,6 +449,38 @@ mod tests {
         assert_eq!(lines("x*", "a\n"), [0]);
         assert_eq!(lines("x*", ""), [0_usize; 0]);
         assert_eq!(lines(r"\s*", "a\n\n"), [0, 2]);
+    }
+
+    #[test]
+    fn in_ascii_the_same_is_found() {
+        let text = "word Kernel k_9 task\tSTRASSE x\x0b y\n\n  if (ok)\r\n9 a-b_c\x7f\x01 end";
+        for pattern in [
+            r"\w{4}\s+\w",
+            r"\W+",
+            r"\b\w",
+            r"\B.\w",
+            r"[^\w\s]+",
+            r"(?i)\u{212A}\w*",
+            r"(?i)ta\u{17F}\w",
+            r"\pL+|\d",
+            r"é|\w+?k",
+            r"[^é]\s",
+            r"\S\b{end}|\b{start}\w",
+            r"(\w+)\s(\W)",
+            r"\D*\z",
+            r"^\w|\w$",
+            r"(?s:.)\w??",
+            r"\p{Greek}|\w\n",
+            r"(?-u:\xff)|\w9",
+            r"(?:\w|x)*?\d",
+        ] {
+            let matcher = Matcher::pattern(pattern, false).ok().unwrap();
+            let all = |regex: &Regex| regex.find_iter(text.as_bytes()).map(|m| m.range()).collect::<Vec<_>>();
+            assert!(matcher.inner.is_some() || matcher.ascii.is_some(), "{pattern}");
+            let own = within_ascii(&matcher.hir).to_string();
+            assert_eq!(all(&Regex::new(&own).unwrap()), all(&matcher.regex), "{pattern} as {own}");
+        }
+        assert!(Matcher::pattern("Kernel[a-f]", true).ok().unwrap().ascii.is_none());
     }
 
     #[test]

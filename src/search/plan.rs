@@ -79,17 +79,6 @@ impl Bound {
     pub(super) fn defines(&self, index: &ProductIndex, document: u32) -> bool {
         !self.definers.is_empty() && defined_lines(index, &self.definers, document).is_some()
     }
-
-    /// Bytes of a document that are to be looked through.
-    pub(super) fn bytes_of(&self, selection: &Selection<'_>, document: u32) -> u64 {
-        let blocks = selection.index.documents.blocks();
-        let whole = || blocks.of(document).filter_map(|block| blocks.get(block)).map(|block| u64::from(block.length)).sum();
-        let among = |among: &RoaringBitmap| {
-            let inside = blocks.of(document).filter(|block| among.contains(*block));
-            inside.filter_map(|block| blocks.get(block)).map(|block| u64::from(block.length)).sum::<u64>()
-        };
-        self.blocks.iter().map(|blocks| blocks.as_ref().map_or_else(whole, among)).sum()
-    }
 }
 
 impl Plan {
@@ -159,6 +148,29 @@ impl Plan {
             self.shown.push(place);
         }
         Node::Holds(place)
+    }
+
+    /// Whether something is looked for in the names that a text defines.
+    pub(super) fn looks_for_names(&self) -> bool {
+        self.of_names.contains(&true)
+    }
+
+    /// Bytes of these documents at one path that are to be looked through. What they have in common is looked through once, when
+    /// what is looked for lies within lines.
+    pub(super) fn bytes_of(&self, bound: &Bound, selection: &Selection<'_>, forms: &[u32]) -> u64 {
+        let documents = &selection.index.documents;
+        let bodies = || forms.iter().filter_map(|number| documents.get(*number)?.body);
+        let blocks = documents.blocks();
+        let inside = |among: &RoaringBitmap| -> u64 {
+            let all = forms.iter().flat_map(|number| blocks.of(*number)).filter(|block| among.contains(*block));
+            all.filter_map(|block| blocks.get(block)).map(|block| u64::from(block.length)).sum()
+        };
+        let of = |(needs, among): (&Needs, &Option<RoaringBitmap>)| match among {
+            Some(among) => inside(among),
+            None if needs.spread || forms.len() == 1 => bodies().map(|body| body.text + body.raw).sum(),
+            None => bodies().map(|body| body.own + body.raw).sum(),
+        };
+        self.needs.iter().zip(&bound.blocks).map(of).sum()
     }
 
     /// Whether files of this product can match at all, whatever is in them.

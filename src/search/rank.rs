@@ -5,15 +5,11 @@ use std::ops::Range;
 use super::PathKind;
 use crate::catalog::RepoPath;
 
-/// Matches of a file that are looked at for whole words.
-const LOOKED_AT: u32 = 100;
-
 /// What the matches in a file are like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signals {
     /// One is a whole word.
     word: bool,
-    seen: u32,
 }
 
 /// What is known of a file besides.
@@ -28,16 +24,17 @@ pub(super) struct Standing {
 }
 
 impl Signals {
+    pub(super) fn of(word: bool) -> Self {
+        Self { word }
+    }
+
+    pub(super) fn or(self, other: Self) -> Self {
+        Self { word: self.word || other.word }
+    }
+
     /// Takes account of a match in a text.
     pub(super) fn note(&mut self, text: &[u8], found: &Range<usize>) {
-        if self.word || self.seen >= LOOKED_AT {
-            return;
-        }
-        self.seen += 1;
-        let is_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-        let joined = is_word(found.start.checked_sub(1)) && is_word(Some(found.start));
-        let goes_on = is_word(found.end.checked_sub(1)) && is_word(Some(found.end));
-        self.word = !joined && !goes_on;
+        self.word = self.word || is_word(text, found);
     }
 
     /// The higher, the earlier a file is listed among its like. What defines a word comes before all else.
@@ -56,6 +53,14 @@ impl Signals {
         let weigh = |is: bool, weight: u32| if is { weight } else { 0 };
         weigh(standing.defines, 20) + kind + name + weigh(self.word, 2) + weigh(standing.in_newest, 4)
     }
+}
+
+/// Whether a match is a whole word.
+pub(super) fn is_word(text: &[u8], found: &Range<usize>) -> bool {
+    let of_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let joined = of_word(found.start.checked_sub(1)) && of_word(Some(found.start));
+    let goes_on = of_word(found.end.checked_sub(1)) && of_word(Some(found.end));
+    !joined && !goes_on
 }
 
 /// What a file's name has of the words looked for.
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_likelier_scores_higher() {
-        let used = Signals { word: true, ..Signals::default() };
+        let used = Signals::of(true);
         let part = Signals::default();
         let plain = Standing { defines: false, kind: PathKind::Source, name: NameHas::Nothing, in_newest: true };
         let gone = Standing { in_newest: false, ..plain };

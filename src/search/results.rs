@@ -1,5 +1,6 @@
 //! What a search answers.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -171,6 +172,18 @@ pub struct FileHit {
 pub struct LineHit {
     /// From 1; of a binary the number of the text in it.
     pub number: u64,
+    /// It was found in the file's own bytes, not in the text that they were decoded to.
+    pub raw: bool,
+    /// Runs of neighbouring versions in which this path has this very line among those that match, wherever it stands in the
+    /// file; empty when one version was searched.
+    pub spans: Arc<[Span]>,
+    /// One for all files that have it.
+    pub shown: Arc<LineText>,
+}
+
+/// What is shown of a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineText {
     /// Without its end. A long line is cut to the part around its first match.
     pub text: String,
     /// What matches, in bytes of `text`: first, and behind the last. In order, not overlapping.
@@ -180,9 +193,12 @@ pub struct LineHit {
     /// Bytes of the line that are not shown, before and behind `text`.
     pub cut_front: usize,
     pub cut_back: usize,
-    /// It was found in the file's own bytes, not in the text that they were decoded to.
-    pub raw: bool,
-    /// Runs of neighbouring versions in which this path has this very line among those that match, wherever it stands in the
-    /// file; empty when one version was searched.
-    pub spans: Vec<Span>,
+}
+
+impl Deref for LineHit {
+    type Target = LineText;
+
+    fn deref(&self) -> &LineText {
+        &self.shown
+    }
 }

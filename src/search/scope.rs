@@ -53,6 +53,8 @@ pub(super) struct Selection<'a> {
     pub(super) index: &'a ProductIndex,
     /// Newest first, each once.
     versions: Vec<Held<'a>>,
+    /// The place among these of each version of the index.
+    place_of: Vec<Option<usize>>,
     /// Documents that may be read in one of these versions.
     pub(super) documents: RoaringBitmap,
     /// Something that the index holds may not be read.
@@ -85,6 +87,8 @@ impl<'a> Selection<'a> {
                 None => versions.push(Held { name: &version.name, documents }),
             }
         }
+        let place_of = |name: &str| versions.iter().position(|version| version.name == name);
+        let place_of = index.versions.iter().map(|version| place_of(&version.key.name)).collect();
         let all_open = versions.iter().all(|version| matches!(version.documents, Cow::Borrowed(_)));
         let documents = if all_open && versions.len() == index.versions.len() {
             index.living.clone()
@@ -94,7 +98,7 @@ impl<'a> Selection<'a> {
         // Whether anything is closed must not depend on what this query asks for.
         let open = scope.versions.iter().filter(|version| version.opens_all() && index.version(&version.name, &version.commit).is_some());
         let partial = open.map(|version| &version.name).collect::<HashSet<_>>().len() < index.versions.len();
-        (Some(Self { scope, index, versions, documents, partial }), missing)
+        (Some(Self { scope, index, versions, place_of, documents, partial }), missing)
     }
 
     /// The versions searched, newest first.
@@ -102,15 +106,19 @@ impl<'a> Selection<'a> {
         self.versions.iter().map(|version| version.name)
     }
 
-    /// The places, among the versions searched, of those in which each of these documents may be read; in order.
-    pub(super) fn places_of(&self, documents: &RoaringBitmap) -> HashMap<u32, Vec<usize>> {
-        let mut places: HashMap<u32, Vec<usize>> = HashMap::new();
-        for (place, version) in self.versions.iter().enumerate() {
-            for document in documents & version.documents.as_ref() {
-                places.entry(document).or_default().push(place);
-            }
-        }
+    /// The places, among the versions searched, of those in which a document may be read; in order.
+    pub(super) fn places_of(&self, document: u32) -> Vec<usize> {
+        let places = self.index.held_by(document).iter().filter_map(|&place| *self.place_of.get(place as usize)?);
+        let mut places: Vec<usize> =
+            places.filter(|place| self.versions.get(*place).is_some_and(|version| version.documents.contains(document))).collect();
+        places.sort_unstable();
         places
+    }
+
+    /// The same for one of very many documents: of a history each version has what all before it have.
+    pub(super) fn places_holding(&self, document: u32) -> Vec<usize> {
+        let holds = |version: &Held<'_>| version.documents.contains(document);
+        self.versions.iter().enumerate().filter(|(_, version)| holds(version)).map(|(place, _)| place).collect()
     }
 
     pub(super) fn name(&self, place: usize) -> &'a str {

@@ -13,7 +13,9 @@ use std::thread;
 use roaring::RoaringBitmap;
 
 use super::SearchError;
+use super::across::Across;
 use super::facets::facets;
+use super::forms::Forms;
 use super::plan::{Bound, Plan};
 use super::query::{Query, Trait};
 use super::rank::{NameHas, Standing};
@@ -27,6 +29,9 @@ const FIRST_TIER: u64 = 512 << 20;
 const TIER: u64 = 256 << 20;
 /// Bytes below which starting a thread costs more than it brings.
 const ALONE: u64 = 512 << 10;
+/// Bytes of a file that takes long by itself, and about what a path costs to be shown.
+const LONG: u64 = 1 << 20;
+const SHOWN: u64 = 256 << 10;
 
 /// Answers queries, each on a few threads.
 #[derive(Clone, Debug)]
@@ -119,7 +124,7 @@ impl Searcher {
             let Some(selection) = selection else { continue };
             results.cover(&selection);
             let bound = plan.bind(&selection)?;
-            candidates.extend(order(&selection, products.len(), &bound));
+            candidates.extend(order(&plan, &selection, products.len(), &bound));
             products.push(Product { selection, bound, matching: RoaringBitmap::new() });
         }
         results.complete = results.not_indexed.is_empty() && (results.unread_files == 0 || !query.reads_contents());
@@ -179,35 +184,43 @@ impl Searcher {
         found: &mut Vec<Found>,
     ) -> Result<LookedInto, SearchError> {
         let words: Vec<String> = plan.words.iter().map(|(word, _)| word.to_lowercase()).collect();
-        let bytes = tier.iter().map(|candidate| candidate.bytes).sum();
         let stop = || budget.is_over();
-        let all = self.in_parallel(tier, bytes, budget, |candidate| {
-            let Some(product) = products.get(candidate.product) else { return Ok(Some(None)) };
-            let index = product.selection.index;
-            let mut matching = Vec::new();
-            let mut best = 0;
-            for &document in &candidate.documents {
-                let counted = if product.bound.bounds.sure.contains(document) && plan.shown.is_empty() {
-                    Some(Counted::default())
-                } else {
-                    Subject::new(plan, &product.bound, index, document, &stop)?.and_then(|subject| subject.count())
-                };
-                let Some(counted) = counted else { continue };
-                matching.push((document, counted.lines));
-                let Some((known, path)) = index.documents.get(document).zip(index.documents.path(document)) else { continue };
-                best = best.max(counted.signals.score(Standing {
-                    defines: product.bound.defines(index, document),
-                    kind: index.documents.kind(known),
-                    name: NameHas::of(path, &words),
-                    in_newest: product.selection.newest().is_some_and(|newest| newest.contains(document)),
-                }));
-            }
-            // What was broken off says nothing.
-            if stop() {
-                return Ok(None);
-            }
-            Ok(Some((!matching.is_empty()).then_some(Found { product: candidate.product, documents: matching, score: best })))
-        })?;
+        let all = self.in_parallel(
+            tier,
+            |candidate| candidate.bytes,
+            budget,
+            |candidate| {
+                let Some(product) = products.get(candidate.product) else { return Ok(Some(None)) };
+                let index = product.selection.index;
+                let across = Across::new(plan, &product.bound, &product.selection, &candidate.documents, &stop)?;
+                let forms = if across.is_none() { Forms::of_woven(index, &candidate.documents)? } else { None };
+                let mut matching = Vec::new();
+                let mut best = 0;
+                for &document in &candidate.documents {
+                    let counted = if product.bound.bounds.sure.contains(document) && plan.shown.is_empty() {
+                        Some(Counted::default())
+                    } else if let Some(across) = &across {
+                        across.count(document)?
+                    } else {
+                        Subject::new(plan, &product.bound, index, document, forms.as_ref(), &stop)?.and_then(|subject| subject.count())
+                    };
+                    let Some(counted) = counted else { continue };
+                    matching.push((document, counted.lines));
+                    let Some((known, path)) = index.documents.get(document).zip(index.documents.path(document)) else { continue };
+                    best = best.max(counted.signals.score(Standing {
+                        defines: product.bound.defines(index, document),
+                        kind: index.documents.kind(known),
+                        name: NameHas::of(path, &words),
+                        in_newest: product.selection.newest().is_some_and(|newest| newest.contains(document)),
+                    }));
+                }
+                // What was broken off says nothing.
+                if stop() {
+                    return Ok(None);
+                }
+                Ok(Some((!matching.is_empty()).then_some(Found { product: candidate.product, documents: matching, score: best })))
+            },
+        )?;
         let documents = tier.iter().zip(&all).map(|(candidate, _)| candidate.documents.len() as u64).sum();
         let whole = all.len() == tier.len();
         let mut ranked: Vec<Found> = all.into_iter().flatten().collect();
@@ -227,10 +240,15 @@ impl Searcher {
     ) -> Result<Vec<PathHit>, SearchError> {
         // The budget's deadline is for looking; what was found is shown.
         let budget = Budget { deadline: None, ..budget.clone() };
-        let hits = self.in_parallel(wanted, u64::MAX, &budget, |one| match products.get(one.product) {
-            Some(product) => show::path(plan, product, one, page).map(Some),
-            None => Ok(Some(None)),
-        })?;
+        let hits = self.in_parallel(
+            wanted,
+            |_| SHOWN,
+            &budget,
+            |one| match products.get(one.product) {
+                Some(product) => show::path(plan, product, one, page).map(Some),
+                None => Ok(Some(None)),
+            },
+        )?;
         Ok(hits.into_iter().flatten().collect())
     }
 
@@ -238,11 +256,11 @@ impl Searcher {
     fn in_parallel<I: Sync, T: Send>(
         &self,
         items: &[I],
-        bytes: u64,
+        size: impl Fn(&I) -> u64,
         budget: &Budget,
         work: impl Fn(&I) -> Result<Option<T>, SearchError> + Sync,
     ) -> Result<Vec<T>, SearchError> {
-        let next = AtomicUsize::new(0);
+        let (order, next) = (long_first(items, &size), AtomicUsize::new(0));
         let stop = AtomicBool::new(false);
         let outcome = Mutex::new((Vec::with_capacity(items.len()), None));
         let worker = || {
@@ -254,8 +272,8 @@ impl Searcher {
                 } else if budget.is_late() {
                     break;
                 } else {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(place) else { break };
+                    let turn = order.get(next.fetch_add(1, Ordering::Relaxed));
+                    let Some((place, item)) = turn.and_then(|&place| Some((place, items.get(place)?))) else { break };
                     match work(item) {
                         Ok(Some(made)) => done.push((place, made)),
                         Ok(None) => stop.store(true, Ordering::Relaxed),
@@ -270,7 +288,11 @@ impl Searcher {
             outcome.0.append(&mut done);
             outcome.1 = outcome.1.take().or(failed);
         };
-        let helpers = if bytes < ALONE { 0 } else { self.threads.min(items.len().div_ceil(2)).saturating_sub(1) };
+        let helpers = if items.iter().map(&size).fold(0, u64::saturating_add) < ALONE {
+            0
+        } else {
+            self.threads.min(items.len().div_ceil(2)).saturating_sub(1)
+        };
         thread::scope(|threads| {
             for _ in 0..helpers {
                 threads.spawn(worker);
@@ -285,6 +307,15 @@ impl Searcher {
         // Others may have gone on behind one that was given up.
         Ok(all.into_iter().enumerate().take_while(|(nth, (place, _))| nth == place).map(|(_, (_, made))| made).collect())
     }
+}
+
+/// The places of all: what is long first, so that nobody begins with it last; the rest in order.
+fn long_first<I>(items: &[I], size: impl Fn(&I) -> u64) -> Vec<usize> {
+    let long = |place: &usize| items.get(*place).map(&size).filter(|size| *size >= LONG);
+    let mut order: Vec<usize> = (0..items.len()).filter(|place| long(place).is_some()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(long(place)));
+    order.extend((0..items.len()).filter(|place| long(place).is_none()));
+    order
 }
 
 /// How far a tier was looked through.
@@ -348,15 +379,15 @@ impl Results {
 
 /// What may match, in the order in which it is looked through: what defines a word looked for before what does not; what is in the
 /// newest version searched before what is gone; by kind of path; by path.
-fn order(selection: &Selection<'_>, product: usize, bound: &Bound) -> Vec<Candidate> {
+fn order(plan: &Plan, selection: &Selection<'_>, product: usize, bound: &Bound) -> Vec<Candidate> {
     let documents = &selection.index.documents;
     let mut keyed: Vec<(u32, u32)> = bound.bounds.maybe.iter().map(|document| (documents.rank(document), document)).collect();
     keyed.sort_unstable();
     let several = selection.version_names().len() > 1;
     let (mut defining, mut here, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for same in keyed.chunk_by(|a, b| a.0 == b.0) {
-        let bytes = same.iter().map(|(_, document)| bound.bytes_of(selection, *document)).sum();
         let numbers: Vec<u32> = same.iter().map(|(_, document)| *document).collect();
+        let bytes = plan.bytes_of(bound, selection, &numbers);
         let in_newest = !several || numbers.iter().any(|n| selection.newest().is_some_and(|newest| newest.contains(*n)));
         let defines = numbers.iter().any(|number| bound.defines(selection.index, *number));
         let place = match (defines, in_newest) {

@@ -3,16 +3,18 @@
 //! What matches within lines is looked for block by block, in the blocks that may have it; anything else in the whole text.
 //! A document's own bytes, where its text was decoded from them, are looked at when the text has nothing.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use super::blocks::Block;
-use super::documents::Document;
+use super::forms::Forms;
 use super::pattern::{Matcher, line_end, line_start};
 use super::plan::{Bound, Plan, defined_lines};
 use super::rank::Signals;
-use super::results::{LineHit, PageRequest};
+use super::results::{LineHit, LineText, PageRequest};
 use super::{ProductIndex, SearchError};
 
 /// Bytes of a line that are shown at most.
@@ -28,9 +30,11 @@ pub(super) struct Subject<'a> {
     bound: &'a Bound,
     index: &'a ProductIndex,
     number: u32,
-    text: &'a [u8],
+    text: Cow<'a, [u8]>,
     raw: &'a [u8],
+    /// Those of a text that was woven are not its own: it has none.
     blocks: Vec<(u32, Block)>,
+    woven: bool,
     /// Whether to give up.
     stop: &'a (dyn Fn() -> bool + Sync),
 }
@@ -43,19 +47,25 @@ pub(super) struct Counted {
 }
 
 impl<'a> Subject<'a> {
-    /// A document; `stop` is asked between its blocks. What is counted when it said so counts for nothing.
+    /// A document, of these forms when it was woven; `stop` is asked between its blocks. What is counted when it said so counts for nothing.
     pub(super) fn new(
         plan: &'a Plan,
         bound: &'a Bound,
         index: &'a ProductIndex,
         number: u32,
+        forms: Option<&Forms<'_>>,
         stop: &'a (dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>, SearchError> {
         let Some(document) = index.documents.get(number) else { return Ok(None) };
-        let (text, raw) = bytes_of(index, document)?;
+        let woven = document.body.is_some_and(|body| body.is_woven());
+        let text = match forms.filter(|_| woven) {
+            Some(forms) => Cow::Owned(forms.text(number)?),
+            None => index.text(number)?,
+        };
+        let raw = index.contents.raw(document)?;
         let all = index.documents.blocks();
-        let blocks = all.of(number).filter_map(|block| Some((block, *all.get(block)?))).collect();
-        Ok(Some(Self { plan, bound, index, number, text, raw, blocks, stop }))
+        let blocks = all.of(number).filter(|_| !woven).filter_map(|block| Some((block, *all.get(block)?))).collect();
+        Ok(Some(Self { plan, bound, index, number, text, raw, blocks, woven, stop }))
     }
 
     /// How many lines are shown; `None` when the document does not match.
@@ -129,19 +139,23 @@ impl<'a> Subject<'a> {
 
     /// Where this line of the text, from 1, begins.
     fn start_of(&self, number: u32) -> Option<usize> {
-        let block = self.blocks.iter().map(|(_, block)| block).rfind(|block| !block.raw && block.lines < number)?;
-        let mut start = block.range().start;
-        for _ in block.lines + 1..number {
-            start = line_end(self.text, start) + 1;
+        let block = self.blocks.iter().map(|(_, block)| block).rfind(|block| !block.raw && block.lines < number);
+        let (mut start, before) = block.map_or((0, 0), |block| (block.range().start, block.lines));
+        for _ in before + 1..number {
+            start = (line_end(&self.text, start.min(self.text.len())) + 1).min(self.text.len());
         }
         (start < self.text.len()).then_some(start)
     }
 
+    fn whole(&self, raw: bool) -> &[u8] {
+        if raw { self.raw } else { &self.text }
+    }
+
     /// What a matcher is looked for in, each with where it begins.
-    fn pieces(&self, place: usize, matcher: &Matcher, raw: bool) -> impl Iterator<Item = (usize, &'a [u8])> {
-        let whole = if raw { self.raw } else { self.text };
+    fn pieces(&self, place: usize, matcher: &Matcher, raw: bool) -> impl Iterator<Item = (usize, &[u8])> {
+        let whole = self.whole(raw);
         let among: Option<&RoaringBitmap> = self.bound.blocks.get(place).and_then(Option::as_ref);
-        let at_once = !(matcher.within_lines || raw && self.raw.is_empty());
+        let at_once = !raw && self.woven || !(matcher.within_lines || raw && self.raw.is_empty());
         let blocks = self.blocks.iter().filter(move |(number, block)| {
             !at_once && matcher.within_lines && block.raw == raw && among.is_none_or(|among| among.contains(*number))
         });
@@ -187,14 +201,14 @@ impl<'a> Subject<'a> {
     }
 
     /// The lines that a match of a term touches: the first of them in full, and how many there are.
-    pub(super) fn lines(&self, page: &PageRequest) -> (Vec<LineHit>, u64) {
+    pub(super) fn lines(&self, page: &PageRequest) -> Result<(Vec<LineHit>, u64), SearchError> {
         for raw in [false, true] {
             let (starts, total) = self.starts(raw, page.lines_per_file, &mut Signals::default());
             if total > 0 {
-                return (self.show(&starts, raw, page), total);
+                return Ok((self.show(&starts, raw, page)?, total));
             }
         }
-        (Vec::new(), 0)
+        Ok((Vec::new(), 0))
     }
 
     /// A fingerprint of the text of each line that is shown, without the space around it.
@@ -202,15 +216,15 @@ impl<'a> Subject<'a> {
         for raw in [false, true] {
             let (starts, total) = self.starts(raw, usize::MAX, &mut Signals::default());
             if total > 0 {
-                let whole = if raw { self.raw } else { self.text };
+                let whole = self.whole(raw);
                 return starts.into_iter().map(|start| fingerprint(whole.get(start..line_end(whole, start)).unwrap_or_default())).collect();
             }
         }
         Vec::new()
     }
 
-    fn show(&self, starts: &[usize], raw: bool, page: &PageRequest) -> Vec<LineHit> {
-        let text = if raw { self.raw } else { self.text };
+    fn show(&self, starts: &[usize], raw: bool, page: &PageRequest) -> Result<Vec<LineHit>, SearchError> {
+        let text = self.whole(raw);
         let mut shown: Vec<(Range<usize>, Vec<Range<usize>>)> =
             starts.iter().map(|&start| (start..line_end(text, start), Vec::new())).collect();
         for place in &self.plan.shown {
@@ -223,30 +237,50 @@ impl<'a> Subject<'a> {
                 }
             } else if matcher.within_lines {
                 for (line, marks) in &mut shown {
-                    let with_end = (line.end + 1).min(text.len());
-                    let found = matcher.matches(text.get(line.start..with_end).unwrap_or_default()).take(WIDEST);
-                    marks.extend(found.map(|m| line.start + m.start..(line.start + m.end).min(line.end)).filter(|m| !m.is_empty()));
+                    marks.extend(marks_of(matcher, text, line));
                 }
             } else {
                 mark(&mut shown, matcher.matches(text));
             }
         }
-        let hits = shown.into_iter().map(|(line, marks)| {
-            let mut hit = excerpt(text, &line, marks);
-            hit.number = self.line_number(text, line.start, raw);
-            hit.before = before(text, line.start, page.context);
-            hit.after = after(text, line.end, page.context);
-            hit.raw = raw;
-            hit
-        });
-        hits.collect()
+        let mut hits = Vec::with_capacity(shown.len());
+        // The last place whose newlines before it are known.
+        let (mut known, mut newlines) = (0, 0);
+        let mut blocks = self.blocks.iter().map(|(_, block)| block).filter(|block| block.raw == raw).peekable();
+        for (line, marks) in shown {
+            while let Some(block) = blocks.next_if(|block| block.range().start <= line.start) {
+                (known, newlines) = (block.range().start, u64::from(block.lines));
+            }
+            newlines += memchr::memchr_iter(b'\n', text.get(known..line.start).unwrap_or_default()).count() as u64;
+            known = line.start;
+            let mut shown = excerpt(text, &line, marks);
+            shown.before = before(text, line.start, page.context);
+            shown.after = after(text, line.end, page.context);
+            hits.push(LineHit { number: newlines + 1, raw, spans: Arc::default(), shown: Arc::new(shown) });
+        }
+        self.check(starts, raw, page.context)?;
+        Ok(hits)
     }
 
-    fn line_number(&self, text: &[u8], at: usize, raw: bool) -> u64 {
-        let blocks = self.blocks.iter().filter(|(_, block)| block.raw == raw);
-        let block = blocks.map(|(_, block)| block).take_while(|block| block.range().start <= at).last();
-        let (start, before) = block.map_or((0, 0), |block| (block.range().start, block.lines));
-        1 + u64::from(before) + memchr::memchr_iter(b'\n', text.get(start..at).unwrap_or_default()).count() as u64
+    /// Checks that what is shown is what was written: these lines, and what stands around them.
+    fn check(&self, starts: &[usize], raw: bool, context: usize) -> Result<(), SearchError> {
+        if self.woven {
+            return Forms::of(self.index, self.number)?.check(self.index);
+        }
+        let text = self.whole(raw);
+        let mut checked = 0;
+        for &start in starts {
+            let first = (0..context).fold(start, |at, _| line_start(text, at.saturating_sub(1)));
+            let last = (0..context).fold(line_end(text, start), |end, _| line_end(text, (end + 1).min(text.len())));
+            let near = |block: &Block| block.raw == raw && block.range().start <= last && first < block.range().end;
+            for (number, block) in self.blocks.iter().filter(|(_, block)| near(block)) {
+                if *number >= checked {
+                    block.check(text)?;
+                    checked = number + 1;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -262,8 +296,15 @@ fn names_in(text: &[u8], line: &Range<usize>) -> impl Iterator<Item = Range<usiz
     })
 }
 
-fn bytes_of<'a>(index: &'a ProductIndex, document: &Document) -> Result<(&'a [u8], &'a [u8]), SearchError> {
-    Ok((index.contents.text(document)?, index.contents.raw(document)?))
+fn marks_of(matcher: &Matcher, text: &[u8], line: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let (start, end) = (line.start, line.end);
+    let found = matcher.matches(text.get(start..(end + 1).min(text.len())).unwrap_or_default()).take(WIDEST);
+    found.map(move |m| start + m.start..(start + m.end).min(end)).filter(|m| !m.is_empty())
+}
+
+/// What matches in a line, where everything that is looked for matches within lines.
+pub(super) fn marks_within(plan: &Plan, text: &[u8], line: &Range<usize>) -> Vec<Range<usize>> {
+    plan.shown.iter().filter_map(|place| plan.matchers.get(*place)).flat_map(|matcher| marks_of(matcher, text, line)).collect()
 }
 
 /// Of a line, without the space around it.
@@ -301,7 +342,7 @@ pub(super) fn mark(lines: &mut [(Range<usize>, Vec<Range<usize>>)], matches: imp
 }
 
 /// A line as it is shown: whole, or the part around its first match. `marks` are places in the text.
-pub(super) fn excerpt(text: &[u8], line: &Range<usize>, mut marks: Vec<Range<usize>>) -> LineHit {
+pub(super) fn excerpt(text: &[u8], line: &Range<usize>, mut marks: Vec<Range<usize>>) -> LineText {
     let end = without_return(text, line);
     marks.sort_unstable_by_key(|mark| (mark.start, mark.end));
     let mut from = line.start;
@@ -331,17 +372,7 @@ pub(super) fn excerpt(text: &[u8], line: &Range<usize>, mut marks: Vec<Range<usi
             _ => {}
         }
     }
-    LineHit {
-        number: 0,
-        text: shown.into_owned(),
-        ranges,
-        before: Vec::new(),
-        after: Vec::new(),
-        cut_front: from - line.start,
-        cut_back: end - to,
-        raw: false,
-        spans: Vec::new(),
-    }
+    LineText { text: shown.into_owned(), ranges, before: Vec::new(), after: Vec::new(), cut_front: from - line.start, cut_back: end - to }
 }
 
 /// The end of a line without the carriage return before its newline.

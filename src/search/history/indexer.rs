@@ -280,9 +280,7 @@ impl Writer {
                 let (document, path) = found.ok_or_else(|| SearchError::damaged("a commit lost a document"))?;
                 let language = document.language.and_then(|l| index.documents.languages().get(usize::from(l))).cloned();
                 let decoded = match document.body {
-                    Some(_) => {
-                        Some(Decoded { text: index.contents.text(document)?.to_vec(), raw: None, traits: document.traits, language })
-                    }
+                    Some(_) => Some(Decoded { text: index.contents.own(document)?.to_vec(), raw: None, traits: document.traits, language }),
                     None => None,
                 };
                 writer.files.add(path, document.blob, document.size, decoded)?;

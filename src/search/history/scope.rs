@@ -53,7 +53,7 @@ impl<'a> Reach<'a> {
         if self.history.messages.contains(document) {
             self.open.iter().filter(|(_, messages)| messages.contains(document)).map(|(name, _)| (*name).to_owned()).collect()
         } else {
-            let places = self.selection.places_of(&RoaringBitmap::from_iter([document])).remove(&document).unwrap_or_default();
+            let places = self.selection.places_holding(document);
             places.into_iter().map(|place| self.selection.name(place).to_owned()).collect()
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -281,7 +281,7 @@ fn look(asked: &Asked, products: &[Product<'_>], candidate: &Candidate) -> Resul
     if asked.messages {
         // Messages are short: none is given up half way.
         let stop = || false;
-        let counted = Subject::new(plan, bound, index, candidate.document, &stop)?.and_then(|subject| subject.count());
+        let counted = Subject::new(plan, bound, index, candidate.document, None, &stop)?.and_then(|subject| subject.count());
         return Ok((bytes, counted.map(|counted| counted.lines)));
     }
     let change = ChangeText::read(product.reach.history, document)?;
@@ -300,7 +300,7 @@ struct ChangeText<'t> {
 
 impl<'t> ChangeText<'t> {
     fn read(history: &'t HistoryIndex, document: &Document) -> Result<Self, SearchError> {
-        let text = history.index.contents.text(document)?;
+        let text = history.index.contents.own(document)?;
         let runs = decode_runs(history.behind(document)?).ok_or_else(|| SearchError::damaged("the lines of a change cannot be told"))?;
         let mut ends = memchr::memchr_iter(b'\n', text).map(|at| at + 1);
         let mut start = 0;
@@ -360,7 +360,8 @@ impl<'t> ChangeText<'t> {
             }
             for (line, marks) in lines {
                 let before = memchr::memchr_iter(b'\n', text.get(..line.start).unwrap_or_default()).count() as u64;
-                let hit = LineHit { number: u64::from(run.first) + before, ..verify::excerpt(text, &line, marks) };
+                let text = Arc::new(verify::excerpt(text, &line, marks));
+                let hit = LineHit { number: u64::from(run.first) + before, raw: false, spans: Arc::default(), shown: text };
                 shown.push(ChangedLine { added: run.added, line: hit });
             }
         }
@@ -387,12 +388,12 @@ fn show(asked: &Asked, products: &[Product<'_>], same: &[Candidate], page: &Page
     };
     let message = documents.get(commit.first).filter(|_| reach.messages.contains(commit.first));
     if let Some(message) = message {
-        hit.subject = Some(subject(contents.text(message)?));
+        hit.subject = Some(subject(contents.own(message)?));
     }
     if asked.messages && !asked.plan.shown.is_empty() {
         let stop = || false;
-        let subject = Subject::new(&asked.plan, &product.bound, &history.index, first.document, &stop)?;
-        (hit.message, hit.message_lines) = subject.map(|subject| subject.lines(page)).unwrap_or_default();
+        let subject = Subject::new(&asked.plan, &product.bound, &history.index, first.document, None, &stop)?;
+        (hit.message, hit.message_lines) = subject.map_or_else(|| Ok(Default::default()), |subject| subject.lines(page))?;
     }
     if asked.messages {
         hit.versions = reach.versions_of(first.document);

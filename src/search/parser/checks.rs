@@ -19,8 +19,14 @@ impl Room {
 
     /// Takes what this expression needs, and makes it once.
     fn take(&mut self, pattern: &str, ignore_case: bool) -> Result<(), Problem> {
-        let left = self.left.checked_sub(Matcher::weight(pattern, ignore_case));
-        self.left = left.ok_or_else(|| Problem { reason: "it is too large to be searched for".to_owned(), span: None })?;
+        let weight = Matcher::weight(pattern, ignore_case);
+        let Some(left) = self.left.checked_sub(weight) else {
+            let alone = weight > Query::EXPRESSION_WEIGHT;
+            let reason =
+                if alone { "it is too large to be searched for" } else { "with those before it, it is too large to be searched for" };
+            return Err(Problem { reason: reason.to_owned(), span: None });
+        };
+        self.left = left;
         if self.make { Matcher::pattern(pattern, ignore_case).map(|_| ()) } else { Ok(()) }
     }
 }

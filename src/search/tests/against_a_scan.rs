@@ -9,6 +9,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 mod corpus;
+mod forms;
 mod scan;
 
 use super::*;

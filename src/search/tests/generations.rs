@@ -216,12 +216,13 @@ fn damage_is_noticed_and_named() {
     let home = tempfile::tempdir().unwrap();
     let missing = ProductIndex::open(home.path()).unwrap_err();
     assert!(missing.wants_rebuild(), "{missing}");
-    let damage: [(&str, Damage); 7] = [
+    let damage: [(&str, Damage); 8] = [
         ("documents", |g| fs::write(g.join("documents"), "not these").unwrap()),
         ("versions", |g| fs::remove_file(g.join("versions")).unwrap()),
         ("contents", |g| fs::write(g.join("contents-0"), "short").unwrap()),
         ("grams", |g| fs::remove_dir_all(g.join("grams")).unwrap()),
-        ("meta.json", |g| fs::write(g.join("meta.json"), "{\"format\":2}").unwrap()),
+        ("meta.json", |g| fs::write(g.join("meta.json"), format!("{{\"format\":{}}}", crate::search::contents::FORMAT)).unwrap()),
+        ("format 2", |g| fs::write(g.join("meta.json"), "{\"format\":2}").unwrap()),
         ("format 99", |g| fs::write(g.join("meta.json"), "{\"format\":99}").unwrap()),
         ("CURRENT", |g| fs::write(g.parent().unwrap().join("CURRENT"), "elsewhere").unwrap()),
     ];

@@ -144,6 +144,30 @@ fn queries_have_limits() {
     assert!(Query::parse(&"x ".repeat(Query::MOST_TERMS + 1)).is_err_and(|e| e.message.contains("too many")));
 }
 
+#[test]
+fn expressions_have_a_limit_together() {
+    let (one, other) = (r"/x[ab]{20000}/", r"/[cd]{20000}y/");
+    for allowed in [one, other, "path:/[cd]{20000}/"] {
+        assert!(Query::parse(allowed).is_ok(), "{allowed}");
+    }
+    for (written, marked) in [
+        (format!("{one} {other}"), other),
+        (format!("{one} OR path:{other}"), other),
+        (format!("NOT ({one} {other})"), other),
+        (format!("{one} case:no word {one}"), one),
+    ] {
+        let error = Query::parse(&written).expect_err(&written);
+        let inner = &marked[1..marked.len() - 1];
+        let at: String = written.chars().skip(error.span.start).take(error.span.len()).collect();
+        assert_eq!(at, inner, "{written}");
+        assert!(error.message.contains("with those before it"), "{error}");
+        assert_eq!(Query::parse_edited(&written), Err(error), "{written}");
+    }
+    // One that is too large alone is told so.
+    let error = Query::parse(&format!("{one} /[ab]{{60000}}/")).unwrap_err();
+    assert!(error.message.contains("cannot be used: it is too large"), "{error}");
+}
+
 fn any_tree() -> impl Strategy<Value = Expr> {
     let text = prop_oneof!["[a-zA-Z_(): \"\\\\/*é-]{1,8}", ".{1,6}", Just("OR".to_owned()), Just("lang:c".to_owned())];
     let term = prop_oneof![

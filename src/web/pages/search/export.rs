@@ -288,8 +288,9 @@ fn row(format: Format, state: &FileHit, line: Option<&LineHit>) -> String {
     match format {
         Format::JsonLines => {
             let cut = line.map(|line| [line.cut_front, line.cut_back]).filter(|cut| *cut != [0, 0]);
+            let versions = if state.versions.len() > 1 { vec![oldest, newest] } else { vec![newest] };
             let row = json!({
-                "product": state.product, "versions": [oldest, newest], "count": state.versions.len(), "path": path, "blob": blob,
+                "product": state.product, "versions": versions, "count": state.versions.len(), "path": path, "blob": blob,
                 "line": line.map(|line| line.number), "text": line.map(|line| &line.text), "ranges": line.map(|line| &line.ranges), "cut": cut,
             });
             format!("{row}\n")

@@ -1,0 +1,330 @@
+//! Looking into all forms of a file at once: what they have in common is looked through once.
+//!
+//! Only for what matches within lines: whether a line matches is then the same in every form that has it. Where something of the
+//! product is closed to the asker, only lines are read that a document has which may be read.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::forms::Forms;
+use super::pattern::{Matcher, line_end};
+use super::plan::{Bound, Plan};
+use super::rank::{Signals, is_word};
+use super::results::{LineHit, LineText, PageRequest};
+use super::scope::Selection;
+use super::verify::{Counted, excerpt, fingerprint, marks_within};
+use super::weave::Run;
+use super::{ProductIndex, SearchError};
+
+/// All forms of a file, to look into.
+pub(super) struct Across<'a> {
+    plan: &'a Plan,
+    bound: &'a Bound,
+    index: &'a ProductIndex,
+    forms: Forms<'a>,
+    /// The lines that the documents asked about have; `None`: all.
+    wanted: Option<Vec<Run>>,
+    /// No other line may be read.
+    only_wanted: bool,
+    /// Where each matcher is found.
+    found: Vec<OnceCell<Vec<Hit>>>,
+    /// The lines that are shown, and what is shown of each where all around it is as in the document that it was written with.
+    shown: OnceCell<Vec<Hit>>,
+    texts: RefCell<Vec<Option<Arc<LineText>>>>,
+    intact: RefCell<HashSet<u32>>,
+    /// Whether to give up.
+    stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// A line in which something is found.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    /// Its number, as lines are counted at this path.
+    line: u32,
+    /// Whose own line it is, and where it begins there.
+    form: usize,
+    start: usize,
+    /// The match is a whole word.
+    word: bool,
+}
+
+impl<'a> Across<'a> {
+    /// The documents at one path that are asked about. `None` when they are to be looked into one by one.
+    pub(super) fn new(
+        plan: &'a Plan,
+        bound: &'a Bound,
+        selection: &Selection<'a>,
+        documents: &[u32],
+        stop: &'a (dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>, SearchError> {
+        let index = selection.index;
+        let body = |number: &u32| index.documents.get(*number).and_then(|document| document.body);
+        let apart = plan.matchers.is_empty() || plan.matchers.iter().any(|matcher| !matcher.within_lines) || plan.looks_for_names();
+        let woven = documents.iter().any(|number| body(number).is_some_and(|body| body.is_woven()));
+        let Some(&first) = documents.first().filter(|_| woven && !apart) else { return Ok(None) };
+        if documents.iter().any(|number| body(number).is_none_or(|body| body.raw > 0)) {
+            return Ok(None);
+        }
+        let forms = Forms::of(index, first)?;
+        let wanted = if forms.all().len() == documents.len() { None } else { Some(lines_of(&forms, documents)?) };
+        Ok(Some(Self {
+            plan,
+            bound,
+            index,
+            forms,
+            wanted,
+            only_wanted: selection.partial,
+            found: plan.matchers.iter().map(|_| OnceCell::new()).collect(),
+            shown: OnceCell::new(),
+            texts: RefCell::default(),
+            intact: RefCell::default(),
+            stop,
+        }))
+    }
+
+    /// How many lines of a document are shown; `None` when it does not match.
+    pub(super) fn count(&self, document: u32) -> Result<Option<Counted>, SearchError> {
+        let runs = OnceCell::new();
+        let runs = || -> Result<&Vec<Run>, SearchError> {
+            match runs.get() {
+                Some(known) => Ok(known),
+                None => self.forms.runs(document).map(|read| runs.get_or_init(|| read)),
+            }
+        };
+        if let ([only], true) = (self.plan.shown.as_slice(), self.bound.test.is_one_term()) {
+            let hits = self.hits(*only);
+            let counted = if hits.is_empty() { Counted::default() } else { counted(hits, runs()?) };
+            return Ok((counted.lines > 0).then_some(counted));
+        }
+        let mut failed = None;
+        let holds = self.bound.test.holds(document, &mut |place| {
+            let hits = self.hits(place);
+            let there = if hits.is_empty() { Ok(false) } else { runs().map(|runs| any(hits, runs)) };
+            there.unwrap_or_else(|e| {
+                failed = Some(e);
+                false
+            })
+        });
+        if let Some(failed) = failed {
+            return Err(failed);
+        }
+        Ok(if holds { Some(counted(self.shown(), runs()?)) } else { None })
+    }
+
+    /// A fingerprint of the text of each line that is shown of any document.
+    pub(super) fn fingerprints(&self) -> Vec<u64> {
+        let text = |hit: &Hit| self.own(hit).get(hit.start..line_end(self.own(hit), hit.start)).unwrap_or_default();
+        self.shown().iter().map(|hit| fingerprint(text(hit))).collect()
+    }
+
+    /// The lines that are shown of a document, by their places among those of all.
+    pub(super) fn shown_of(&self, document: u32) -> Result<Vec<usize>, SearchError> {
+        let shown = self.shown();
+        Ok(self.forms.runs(document)?.iter().flat_map(|run| inside(shown, *run)).collect())
+    }
+
+    /// The first of the lines that are shown of a document, each with its place among those of all.
+    pub(super) fn lines(&self, document: u32, page: &PageRequest) -> Result<Vec<(usize, LineHit)>, SearchError> {
+        let runs = self.forms.runs(document)?;
+        let mut lines = Vec::new();
+        let mut before = 0_u64;
+        for (nth, run) in runs.iter().enumerate() {
+            for place in inside(self.shown(), *run) {
+                let Some(hit) = self.shown().get(place) else { continue };
+                if lines.len() == page.lines_per_file {
+                    return Ok(lines);
+                }
+                let number = before + u64::from(hit.line - run.first) + 1;
+                let shown = self.text(place, *hit, &runs, nth, page.context)?;
+                lines.push((place, LineHit { number, raw: false, spans: Arc::default(), shown }));
+            }
+            before += u64::from(run.lines);
+        }
+        Ok(lines)
+    }
+
+    fn text(&self, place: usize, hit: Hit, runs: &[Run], nth: usize, context: usize) -> Result<Arc<LineText>, SearchError> {
+        let reach = u32::try_from(context).unwrap_or(u32::MAX);
+        let common = runs.get(nth).is_some_and(|run| {
+            hit.line.checked_sub(reach).is_some_and(|first| first >= run.first) && hit.line.saturating_add(reach) < run.first + run.lines
+        });
+        let common = common || context == 0;
+        if let Some(known) = self.texts.borrow().get(place).cloned().flatten().filter(|_| common) {
+            return Ok(known);
+        }
+        let own = self.own(&hit);
+        self.check(hit.form, hit.start)?;
+        let line = hit.start..line_end(own, hit.start);
+        let mut text = excerpt(own, &line, marks_within(self.plan, own, &line));
+        if context > 0 {
+            text.before = around(runs, nth, hit.line, context, true).map(|line| self.plain(line)).collect::<Result<_, _>>()?;
+            text.before.reverse();
+            text.after = around(runs, nth, hit.line, context, false).map(|line| self.plain(line)).collect::<Result<_, _>>()?;
+        }
+        let text = Arc::new(text);
+        if common {
+            let mut texts = self.texts.borrow_mut();
+            texts.resize(self.shown().len(), None);
+            if let Some(slot) = texts.get_mut(place) {
+                *slot = Some(Arc::clone(&text));
+            }
+        }
+        Ok(text)
+    }
+
+    /// A line as it is shown beside another.
+    fn plain(&self, number: u32) -> Result<String, SearchError> {
+        let (own, form, line) = self.forms.line(number).ok_or_else(|| SearchError::damaged("a line of a file is not there"))?;
+        self.check(form, line.start)?;
+        Ok(excerpt(own, &line, Vec::new()).text)
+    }
+
+    /// Checks that what is to be shown is what was written.
+    fn check(&self, form: usize, start: usize) -> Result<(), SearchError> {
+        let Some(form) = self.forms.all().get(form) else { return Ok(()) };
+        let blocks = self.index.documents.blocks();
+        let block = blocks
+            .of(form.document)
+            .filter_map(|number| Some((number, blocks.get(number)?)))
+            .find(|(_, block)| !block.raw && block.range().contains(&start));
+        let Some((number, block)) = block else { return Ok(()) };
+        if !self.intact.borrow().contains(&number) {
+            block.check(form.own)?;
+            self.intact.borrow_mut().insert(number);
+        }
+        Ok(())
+    }
+
+    fn own(&self, hit: &Hit) -> &'a [u8] {
+        self.forms.all().get(hit.form).map(|form| form.own).unwrap_or_default()
+    }
+
+    /// The lines in which something is found that is shown.
+    fn shown(&self) -> &[Hit] {
+        self.shown.get_or_init(|| {
+            let mut all: Vec<Hit> = self.plan.shown.iter().flat_map(|place| self.hits(*place)).copied().collect();
+            if self.plan.shown.len() > 1 {
+                all.sort_by_key(|hit| (hit.line, !hit.word));
+                all.dedup_by_key(|hit| hit.line);
+            }
+            all
+        })
+    }
+
+    /// The lines in which a matcher is found.
+    fn hits(&self, place: usize) -> &[Hit] {
+        let found = self.found.get(place).zip(self.plan.matchers.get(place));
+        found.map(|(found, matcher)| found.get_or_init(|| self.look(place, matcher)).as_slice()).unwrap_or_default()
+    }
+
+    fn look(&self, place: usize, matcher: &Matcher) -> Vec<Hit> {
+        let among = self.bound.blocks.get(place).and_then(Option::as_ref);
+        let blocks = self.index.documents.blocks();
+        let mut hits = Vec::new();
+        for (nth, form) in self.forms.all().iter().enumerate() {
+            let all = blocks.of(form.document);
+            for number in all.clone().filter(|number| among.is_none_or(|among| among.contains(*number))) {
+                let Some(block) = blocks.get(number).filter(|block| !block.raw) else { continue };
+                if (self.stop)() {
+                    return hits;
+                }
+                let behind =
+                    blocks.get(number + 1).filter(|next| number + 1 < all.end && !next.raw).map_or(form.lines.lines, |next| next.lines);
+                let lines = Run { first: form.lines.first + block.lines, lines: behind.saturating_sub(block.lines) };
+                let Some(piece) = form.own.get(block.range()) else { continue };
+                for part in self.readable(lines) {
+                    let (mut start, mut line) = (block.range().start, lines.first);
+                    let mut text = piece;
+                    if part != lines {
+                        let from = nth_line(piece, part.first - lines.first);
+                        let rest = piece.get(from..).unwrap_or_default();
+                        text = rest.get(..nth_line(rest, part.lines)).unwrap_or_default();
+                        (start, line) = (start + from, part.first);
+                    }
+                    let mut at = 0;
+                    matcher.lines(text, |begin, found| {
+                        let between = text.get(at..begin).unwrap_or_default();
+                        line = line.saturating_add(u32::try_from(memchr::memchr_iter(b'\n', between).count()).unwrap_or(u32::MAX));
+                        at = begin;
+                        hits.push(Hit { line, form: nth, start: start + begin, word: is_word(text, found) });
+                    });
+                }
+            }
+        }
+        hits
+    }
+
+    /// Of these neighbouring lines those that are to be read.
+    fn readable(&self, lines: Run) -> Vec<Run> {
+        let Some(wanted) = &self.wanted else { return vec![lines] };
+        let end = lines.first + lines.lines;
+        let from = wanted.partition_point(|run| run.first + run.lines <= lines.first);
+        let inside = wanted.iter().skip(from).take_while(|run| run.first < end);
+        let cut = inside.map(|run| {
+            let first = run.first.max(lines.first);
+            Run { first, lines: end.min(run.first + run.lines) - first }
+        });
+        let parts: Vec<Run> = cut.collect();
+        // One long piece is read faster than many short ones.
+        if self.only_wanted || parts.is_empty() { parts } else { vec![lines] }
+    }
+}
+
+/// The lines that any of these documents has, in order.
+fn lines_of(forms: &Forms<'_>, documents: &[u32]) -> Result<Vec<Run>, SearchError> {
+    let mut all = Vec::new();
+    for &document in documents {
+        all.extend(forms.runs(document)?);
+    }
+    all.sort_unstable_by_key(|run| run.first);
+    let mut joined: Vec<Run> = Vec::new();
+    for run in all {
+        match joined.last_mut() {
+            Some(last) if run.first <= last.first + last.lines => {
+                last.lines = last.lines.max(run.first + run.lines - last.first);
+            }
+            _ => joined.push(run),
+        }
+    }
+    Ok(joined)
+}
+
+/// Where so many lines end.
+fn nth_line(text: &[u8], lines: u32) -> usize {
+    let Some(last) = (lines as usize).checked_sub(1) else { return 0 };
+    memchr::memchr_iter(b'\n', text).nth(last).map_or(text.len(), |newline| newline + 1)
+}
+
+/// The places of the hits in a run.
+fn inside(hits: &[Hit], run: Run) -> std::ops::Range<usize> {
+    let first = hits.partition_point(|hit| hit.line < run.first);
+    let rest = hits.get(first..).unwrap_or_default();
+    first..first + rest.partition_point(|hit| hit.line < run.first + run.lines)
+}
+
+fn any(hits: &[Hit], runs: &[Run]) -> bool {
+    runs.iter().any(|run| !inside(hits, *run).is_empty())
+}
+
+fn counted(hits: &[Hit], runs: &[Run]) -> Counted {
+    let mut counted = Counted::default();
+    for run in runs {
+        let inside = hits.get(inside(hits, *run)).unwrap_or_default();
+        counted.lines += inside.len() as u64;
+        counted.signals = counted.signals.or(Signals::of(inside.iter().any(|hit| hit.word)));
+    }
+    counted
+}
+
+/// The lines before or behind one of a document, the nearest first.
+fn around(runs: &[Run], nth: usize, line: u32, most: usize, before: bool) -> Box<dyn Iterator<Item = u32> + '_> {
+    let Some(run) = runs.get(nth) else { return Box::new(std::iter::empty()) };
+    let lines = |run: &Run| run.first..run.first + run.lines;
+    if before {
+        let earlier = runs.get(..nth).unwrap_or_default().iter().rev().flat_map(move |run| lines(run).rev());
+        return Box::new((run.first..line).rev().chain(earlier).take(most));
+    }
+    let later = runs.get(nth + 1..).unwrap_or_default().iter().flat_map(lines);
+    Box::new((line + 1..run.first + run.lines).chain(later).take(most))
+}
