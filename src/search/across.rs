@@ -7,7 +7,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::forms::Forms;
+use super::forms::{Forms, nth_line};
 use super::pattern::{Matcher, line_end};
 use super::plan::{Bound, Plan};
 use super::rank::{Signals, is_word};
@@ -42,8 +42,9 @@ pub(super) struct Across<'a> {
 struct Hit {
     /// Its number, as lines are counted at this path.
     line: u32,
-    /// Whose own line it is, and where it begins there.
+    /// Whose own line it is, in which block, and where it begins among the own lines.
     form: usize,
+    block: u32,
     start: usize,
     /// The match is a whole word.
     word: bool,
@@ -154,7 +155,7 @@ impl<'a> Across<'a> {
             return Ok(known);
         }
         let own = self.own(&hit);
-        self.check(hit.form, hit.start)?;
+        self.check(hit.block, own)?;
         let line = hit.start..line_end(own, hit.start);
         let mut text = excerpt(own, &line, marks_within(self.plan, own, &line));
         if context > 0 {
@@ -175,24 +176,20 @@ impl<'a> Across<'a> {
 
     /// A line as it is shown beside another.
     fn plain(&self, number: u32) -> Result<String, SearchError> {
-        let (own, form, line) = self.forms.line(number).ok_or_else(|| SearchError::damaged("a line of a file is not there"))?;
-        self.check(form, line.start)?;
+        let line = self.forms.line(self.index.documents.blocks(), number);
+        let (own, line, block) = line.ok_or_else(|| SearchError::damaged("a line of a file is not there"))?;
+        self.check(block, own)?;
         Ok(excerpt(own, &line, Vec::new()).text)
     }
 
-    /// Checks that what is to be shown is what was written.
-    fn check(&self, form: usize, start: usize) -> Result<(), SearchError> {
-        let Some(form) = self.forms.all().get(form) else { return Ok(()) };
-        let blocks = self.index.documents.blocks();
-        let block = blocks
-            .of(form.document)
-            .filter_map(|number| Some((number, blocks.get(number)?)))
-            .find(|(_, block)| !block.raw && block.range().contains(&start));
-        let Some((number, block)) = block else { return Ok(()) };
-        if !self.intact.borrow().contains(&number) {
-            block.check(form.own)?;
-            self.intact.borrow_mut().insert(number);
+    /// Checks that a block, of these own lines, is what was written: before anything of it is shown.
+    fn check(&self, number: u32, own: &[u8]) -> Result<(), SearchError> {
+        if self.intact.borrow().contains(&number) {
+            return Ok(());
         }
+        let block = self.index.documents.blocks().get(number);
+        block.ok_or_else(|| SearchError::damaged("a line of a file is not there"))?.check(own)?;
+        self.intact.borrow_mut().insert(number);
         Ok(())
     }
 
@@ -247,7 +244,7 @@ impl<'a> Across<'a> {
                         let between = text.get(at..begin).unwrap_or_default();
                         line = line.saturating_add(u32::try_from(memchr::memchr_iter(b'\n', between).count()).unwrap_or(u32::MAX));
                         at = begin;
-                        hits.push(Hit { line, form: nth, start: start + begin, word: is_word(text, found) });
+                        hits.push(Hit { line, form: nth, block: number, start: start + begin, word: is_word(text, found) });
                     });
                 }
             }
@@ -288,12 +285,6 @@ fn lines_of(forms: &Forms<'_>, documents: &[u32]) -> Result<Vec<Run>, SearchErro
         }
     }
     Ok(joined)
-}
-
-/// Where so many lines end.
-fn nth_line(text: &[u8], lines: u32) -> usize {
-    let Some(last) = (lines as usize).checked_sub(1) else { return 0 };
-    memchr::memchr_iter(b'\n', text).nth(last).map_or(text.len(), |newline| newline + 1)
 }
 
 /// The places of the hits in a run.

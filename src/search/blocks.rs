@@ -110,6 +110,11 @@ impl Blocks {
         !measures.is_empty() && at == if raw > 0 { raw } else { own } && in_raw == (raw > 0)
     }
 
+    /// Checks that the own lines of a document are those that were written.
+    pub(super) fn check(&self, document: u32, own: &[u8]) -> Result<(), SearchError> {
+        self.of(document).filter_map(|number| self.get(number)).filter(|block| !block.raw).try_for_each(|block| block.check(own))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

@@ -5,6 +5,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use super::blocks::Blocks;
 use super::pattern::line_end;
 use super::weave::{Run, decode};
 use super::{ProductIndex, SearchError};
@@ -66,11 +67,15 @@ impl<'a> Forms<'a> {
         self.all.last().map_or(0, |form| form.lines.first + form.lines.lines)
     }
 
-    /// A line: the own lines among which it stands, whose these are, and where it stands in them, without its newline.
-    pub(super) fn line(&self, number: u32) -> Option<(&'a [u8], usize, Range<usize>)> {
-        let (place, form) = self.form_of(number)?;
-        let start = self.start(place, number)?;
-        Some((form.own, place, start..line_end(form.own, start)))
+    /// A line: the own lines among which it stands, and where, without its newline; and the block that it lies in, by which it was
+    /// counted, so that it is this line when the block is what was written.
+    pub(super) fn line(&self, blocks: &Blocks, number: u32) -> Option<(&'a [u8], Range<usize>, u32)> {
+        let (_, form) = self.form_of(number)?;
+        let nth = number - form.lines.first;
+        let known = blocks.of(form.document).filter_map(|number| Some((number, blocks.get(number)?)));
+        let (within, block) = known.take_while(|(_, block)| !block.raw && block.lines <= nth).last()?;
+        let start = block.range().start + nth_line(form.own.get(block.range())?, nth - block.lines);
+        Some((form.own, start..line_end(form.own, start), within))
     }
 
     /// Whose own line this is.
@@ -92,9 +97,7 @@ impl<'a> Forms<'a> {
 
     /// Checks that the own lines of all are those that were written.
     pub(super) fn check(&self, index: &ProductIndex) -> Result<(), SearchError> {
-        let blocks = index.documents.blocks();
-        let of = |form: &Form<'a>| blocks.of(form.document).filter_map(|number| blocks.get(number)).filter(|block| !block.raw);
-        self.all.iter().try_for_each(|form| of(form).try_for_each(|block| block.check(form.own)))
+        self.all.iter().try_for_each(|form| index.documents.blocks().check(form.document, form.own))
     }
 
     /// The text of a document, put together.
@@ -113,6 +116,12 @@ impl<'a> Forms<'a> {
         }
         if text.len() as u64 == size { Ok(text) } else { Err(damaged("the text of a file is not what was written")) }
     }
+}
+
+/// Where so many lines end.
+pub(super) fn nth_line(text: &[u8], lines: u32) -> usize {
+    let Some(last) = (lines as usize).checked_sub(1) else { return 0 };
+    memchr::memchr_iter(b'\n', text).nth(last).map_or(text.len(), |newline| newline + 1)
 }
 
 fn damaged(what: &str) -> SearchError {

@@ -1,5 +1,6 @@
 //! Writing the files of one generation.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -146,12 +147,16 @@ impl GenerationWriter {
             Some((at, loom)) if at == *path => loom,
             _ => {
                 let mut loom = Loom::default();
-                for body in bodies() {
-                    if (body.part as usize) < self.parts.len() {
-                        loom.take(self.older.bytes(body.part, body.offset, body.own)?);
+                for &number in forms {
+                    let Some(body) = self.documents.get(number as usize).and_then(|(_, document)| document.body) else { continue };
+                    let own = if (body.part as usize) < self.parts.len() {
+                        Cow::Borrowed(self.older.bytes(body.part, body.offset, body.own)?)
                     } else {
-                        loom.take(&self.part.read(body.offset, body.own)?);
-                    }
+                        Cow::Owned(self.part.read(body.offset, body.own)?)
+                    };
+                    // A newline that was lost would make each line behind it another.
+                    self.blocks.check(number, &own)?;
+                    loom.take(&own);
                 }
                 loom
             }

@@ -317,7 +317,7 @@ impl<'a> Census<'a> {
                 let language = document.language.and_then(|l| previous.documents.languages().get(usize::from(l))).cloned();
                 let raw = previous.contents.raw(document)?;
                 let decoded = Decoded {
-                    text: previous.text(old)?.into_owned(),
+                    text: previous.intact_text(old)?.into_owned(),
                     raw: (!raw.is_empty()).then(|| raw.to_vec()),
                     traits: document.traits,
                     language,

@@ -245,6 +245,16 @@ impl ProductIndex {
         self.contents.own(document).map(Cow::Borrowed)
     }
 
+    /// The same, and surely what was written.
+    fn intact_text(&self, number: u32) -> Result<Cow<'_, [u8]>, SearchError> {
+        match self.documents.get(number).and_then(|document| document.body) {
+            Some(body) if body.is_woven() => Forms::of(self, number)?.check(self)?,
+            Some(_) => self.documents.blocks().check(number, &self.text(number)?)?,
+            None => {}
+        }
+        self.text(number)
+    }
+
     /// Rises with every generation.
     #[must_use]
     pub fn generation(&self) -> u64 {

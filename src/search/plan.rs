@@ -161,14 +161,21 @@ impl Plan {
         let documents = &selection.index.documents;
         let bodies = || forms.iter().filter_map(|number| documents.get(*number)?.body);
         let blocks = documents.blocks();
+        // What was woven is looked for in the lines of others, too. What of these lines is closed must not be seen in what a search
+        // takes account of: then only their own are counted.
+        let woven = bodies().any(|body| body.is_woven()) && !selection.partial;
+        let read = forms.first().filter(|_| woven).map_or(forms, |first| documents.forms(*first));
         let inside = |among: &RoaringBitmap| -> u64 {
-            let all = forms.iter().flat_map(|number| blocks.of(*number)).filter(|block| among.contains(*block));
+            let all = read.iter().flat_map(|number| blocks.of(*number)).filter(|block| among.contains(*block));
             all.filter_map(|block| blocks.get(block)).map(|block| u64::from(block.length)).sum()
         };
         let of = |(needs, among): (&Needs, &Option<RoaringBitmap>)| match among {
             Some(among) => inside(among),
             None if needs.spread || forms.len() == 1 => bodies().map(|body| body.text + body.raw).sum(),
-            None => bodies().map(|body| body.own + body.raw).sum(),
+            None => {
+                let own: u64 = bodies().map(|body| body.own + body.raw).sum();
+                own.max(bodies().map(|body| body.text).max().unwrap_or(0))
+            }
         };
         self.needs.iter().zip(&bound.blocks).map(of).sum()
     }

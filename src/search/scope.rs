@@ -101,6 +101,17 @@ impl<'a> Selection<'a> {
         (Some(Self { scope, index, versions, place_of, documents, partial }), missing)
     }
 
+    /// Whether a document counts by itself among what is to be looked into. One that was woven may have been picked for lines
+    /// beside its own: where something is closed that must not be seen, and [all of these](Self::uncounted) count until the end.
+    pub(super) fn counts(&self, document: u32) -> bool {
+        let woven = || self.index.documents.get(document).and_then(|known| known.body).is_some_and(|body| body.is_woven());
+        !self.partial || !woven()
+    }
+
+    pub(super) fn uncounted(&self) -> u64 {
+        if self.partial { self.documents.iter().filter(|document| !self.counts(*document)).count() as u64 } else { 0 }
+    }
+
     /// The versions searched, newest first.
     pub(super) fn version_names(&self) -> impl ExactSizeIterator<Item = &'a str> {
         self.versions.iter().map(|version| version.name)

@@ -53,6 +53,8 @@ struct Candidate {
     product: usize,
     documents: Vec<u32>,
     bytes: u64,
+    /// How many of these count among what is still to be looked into.
+    counted: u64,
 }
 
 /// A path at which something matches.
@@ -131,13 +133,17 @@ impl Searcher {
 
         let mut found: Vec<Found> = Vec::new();
         let mut shown = 0;
-        let mut left: u64 = candidates.iter().map(|candidate| candidate.documents.len() as u64).sum();
+        let mut left: u64 = candidates.iter().map(|candidate| candidate.counted).sum();
+        let woven: u64 = products.iter().map(|product| product.selection.uncounted()).sum();
+        let mut broken_off = false;
         let mut rest = candidates.as_slice();
         let mut spent = 0;
         let mut size = FIRST_TIER;
         while !rest.is_empty() {
             let full = found.len() > page.offset.saturating_add(page.limit);
-            if budget.is_late() || full && !query.count_all && spent >= budget.bytes {
+            let costs = || rest.iter().any(|candidate| candidate.bytes > 0);
+            if budget.is_late() || full && !query.count_all && spent >= budget.bytes && costs() {
+                broken_off = true;
                 break;
             }
             let (tier, more) = rest.split_at(tier_of(rest, size.min(budget.bytes.max(1))));
@@ -149,6 +155,7 @@ impl Searcher {
             }
             left -= looked_into.documents;
             spent += tier.iter().map(|candidate| candidate.bytes).sum::<u64>();
+            broken_off = !looked_into.whole;
             rest = if looked_into.whole { more } else { &[] };
             size = TIER;
             if !rest.is_empty() {
@@ -157,7 +164,7 @@ impl Searcher {
                 if !ready.is_empty() {
                     shown += ready.len();
                     let hits = self.show(&plan, &products, ready, &page, budget)?;
-                    let counted = results.counted(&found, left);
+                    let counted = results.counted(&found, left + woven);
                     sink(Results { hits, more_to_come: true, complete: false, ..counted })?;
                 }
             }
@@ -165,8 +172,8 @@ impl Searcher {
         let ready = page_of(&found, &page, shown);
         let end = page.offset.saturating_add(shown + ready.len());
         let hits = self.show(&plan, &products, ready, &page, budget)?;
-        let mut last = results.counted(&found, left);
-        last.complete &= left == 0;
+        let mut last = results.counted(&found, if broken_off { left + woven } else { 0 });
+        last.complete &= !broken_off;
         last.next = (end < found.len() && end > page.offset).then_some(end);
         last.hits = hits;
         let spread: Vec<_> = products.iter().map(|product| (&product.selection, &product.matching)).collect();
@@ -221,7 +228,7 @@ impl Searcher {
                 Ok(Some((!matching.is_empty()).then_some(Found { product: candidate.product, documents: matching, score: best })))
             },
         )?;
-        let documents = tier.iter().zip(&all).map(|(candidate, _)| candidate.documents.len() as u64).sum();
+        let documents = tier.iter().zip(&all).map(|(candidate, _)| candidate.counted).sum();
         let whole = all.len() == tier.len();
         let mut ranked: Vec<Found> = all.into_iter().flatten().collect();
         ranked.sort_by_key(|one| (one.product, std::cmp::Reverse(one.score)));
@@ -339,12 +346,12 @@ fn page_of<'a>(found: &'a [Found], page: &PageRequest, shown: usize) -> &'a [Fou
     found.get(start..end).unwrap_or_default()
 }
 
-/// How many candidates make up a tier of so many bytes: one at least.
+/// How many candidates make up a tier of so many bytes: one at least. What costs nothing makes no difference to where it ends.
 fn tier_of(candidates: &[Candidate], size: u64) -> usize {
     let mut bytes = 0;
     let within = candidates.iter().take_while(|candidate| {
         let first = bytes == 0;
-        bytes += candidate.bytes.max(1);
+        bytes += candidate.bytes;
         first || bytes <= size
     });
     within.count()
@@ -395,7 +402,8 @@ fn order(plan: &Plan, selection: &Selection<'_>, product: usize, bound: &Bound) 
             (false, true) => &mut here,
             (false, false) => &mut gone,
         };
-        place.push(Candidate { product, documents: numbers, bytes });
+        let counted = numbers.iter().filter(|number| selection.counts(**number)).count() as u64;
+        place.push(Candidate { product, documents: numbers, bytes, counted });
     }
     [defining, here, gone].concat()
 }

@@ -204,7 +204,34 @@ fn what_only_a_closed_form_has_counts_for_nothing() {
         spans.iter().map(|span| format!("{}..{} {}", span.oldest, span.newest, span.versions)).collect::<Vec<_>>(),
         ["v3..v3 1", "v1..v1 1"]
     );
-    // Nor is it read: what it alone has is not looked at where something is closed.
-    let looked_at = |query: &str| search(query, &scope).searched_files;
-    assert_eq!(looked_at("secret_needle version:v2"), 0);
+}
+
+/// Files that have a needle, and others with this text.
+fn files(text: &str) -> Vec<(&str, &str)> {
+    let needles = ["n0.c", "n1.c", "n2.c", "n3.c"].into_iter().map(|path| (path, "needle\n"));
+    needles.chain(["a0.c", "n1a.c", "z0.c", "z1.c"].into_iter().map(|path| (path, text))).collect()
+}
+
+#[test]
+fn what_was_looked_into_tells_nothing_of_a_closed_form() {
+    let lines = |more: &str| format!("{}{more}", "int shared;\n".repeat(40));
+    let (before, after) = (lines("old\n"), lines("secret_word\n"));
+    let (old, new) = (files(&before), files(&after));
+    let mut sources = Sources::default().with("v1", &old).with("v2", &new);
+    let (_home, index) = indexed(&mut sources);
+    let mut scope = sources.whole("git", index);
+    scope.products[0].versions.retain(|version| version.name == "v1");
+    let told = |query: &str, bytes: u64| {
+        let page = PageRequest { limit: 1, ..PageRequest::default() };
+        let budget = Budget { bytes, ..Budget::unlimited() };
+        let results = Searcher::new(1).run(&Query::parse(query).unwrap(), &scope, page, &budget).unwrap();
+        (results.searched_files, results.scope_files, results.complete, results.total_files, results.next)
+    };
+    let whole = told("needle OR secret_word", u64::MAX);
+    assert_eq!(whole, (8, 8, true, 4, Some(1)));
+    let part = told("needle OR nothing_here", 1);
+    assert!(!part.2 && part.0 < 8, "{part:?}");
+    for bytes in 0..40 {
+        assert_eq!(told("needle OR secret_word", bytes), told("needle OR nothing_here", bytes), "{bytes}");
+    }
 }
