@@ -11,6 +11,8 @@ mod harness;
 
 /// Who imports whom, and what stands where: read from the source itself.
 mod architecture;
+/// Agreements and how far they reach, whom they name, what is suspended, and what is given alone.
+mod agreements;
 /// The log as auditors, readers and third parties meet it.
 mod audit;
 /// Backups: taken while people read, restored into either database, refused when anything is amiss.
@@ -51,6 +53,8 @@ mod search_index;
 mod search_page;
 /// Completion, saved searches and exports.
 mod search_work;
+/// Whatever administrators do, in whatever order: what can be read is what the rules say.
+mod sequences;
 /// Who somebody is: passwords, sessions, forms.
 mod sign_in;
 /// Symbols of hostile sources, and an index of symbols that meets with accidents.

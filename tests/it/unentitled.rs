@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lectern::audit::{Filter, Kind, Outcome};
-use lectern::entitlements::PathScope;
+use lectern::entitlements::{PathScope, SubjectKind};
 use serde_json::Value;
 
 use crate::harness::library::{BINARY, BOTTOM, LINK_OUT, LOGO, MAIN, SEED, SOCKET, SUBMODULE};
@@ -136,6 +136,17 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
     let refused_person = portal.named(&refused_agency).await;
     let grant = portal.propose(&refused_agency, &whole).await;
     portal.rooms.entitlements.refuse(&grant, "no", &by.principal, &portal.context()).await.unwrap();
+    let suspended_agency = portal.agency().await;
+    let suspended = portal.named(&suspended_agency).await;
+    portal.grant(&suspended_agency, &whole).await;
+    let (kind, id) = (SubjectKind::Agency, suspended_agency.id.as_str());
+    portal.rooms.entitlements.suspend(kind, id, "an incident", &by.step_up, &portal.context()).await.unwrap();
+    let nominated = portal.unnamed(&entitled_agency).await;
+    let room = &portal.rooms.entitlements;
+    room.nominate(&entitled_agency.agreement, &nominated.id, &by.principal, &portal.context()).await.unwrap();
+    let withdrawn = portal.named(&entitled_agency).await;
+    let nomination = room.nominations_of(&withdrawn.id).await.unwrap()[0].nomination.id.clone();
+    room.withdraw_nomination(&nomination, "left", &by.step_up, &portal.context()).await.unwrap();
     let newer_only = portal.reviewer(&[whole.clone().versions(&["v2.*"])]).await;
     let narrow = portal.reviewer(&[whole.clone().paths(&["src/net", "odd"], &["src/net/deep"])]).await;
 
@@ -155,6 +166,9 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
         ("nothing after the agreement was ended", &ended),
         ("nothing before it is approved", &proposed),
         ("nothing when it was refused", &refused_person),
+        ("nothing while the agency is suspended", &suspended),
+        ("nothing before the nomination is approved", &nominated),
+        ("nothing after the nomination was withdrawn", &withdrawn),
     ] {
         let client = portal.sign_in(person).await;
         refused(&portal, person, &client, &pages("v1.0"), case).await;

@@ -101,6 +101,9 @@ mod tests {
             ..Shell::default()
         };
         let form = super::admin::agencies::AgencyForm {
+            id: None,
+            kind: String::new(),
+            contacts: String::new(),
             shell,
             csrf: "token".into(),
             name: "\"><script>alert(1)</script>".into(),

@@ -85,6 +85,25 @@ fn deed(entry: &Entry) -> String {
         Kind::EntitlementApproved => format!("approved a grant of {place}"),
         Kind::EntitlementRefused => format!("refused a grant of {place}"),
         Kind::EntitlementRevoked => format!("revoked a grant of {place}"),
+        Kind::EntitlementEmergency => format!("gave access to {place} alone, for hours"),
+        Kind::EntitlementReviewed => format!("reviewed access to {place} that was given alone"),
+        Kind::EntitlementPreviewed => format!("looked at what a grant of {place} opens"),
+        Kind::SuspensionPlaced => format!("suspended the {}", suspended(entry)),
+        Kind::SuspensionLiftAsked => format!("asked that the suspension of the {} be lifted", suspended(entry)),
+        Kind::SuspensionKept => format!("kept the suspension of the {}", suspended(entry)),
+        Kind::SuspensionLifted => format!("lifted the suspension of the {}", suspended(entry)),
+        Kind::AgreementDrafted => format!("drafted the agreement {}", subject()),
+        Kind::AgreementAmended => "changed an agreement".to_owned(),
+        Kind::AmendmentProposed => "proposed to change a signed agreement".to_owned(),
+        Kind::AmendmentRefused => "refused a change of a signed agreement".to_owned(),
+        Kind::TermsPublished => "published terms of an agreement".to_owned(),
+        Kind::TermsAccepted => "accepted the terms of an agreement".to_owned(),
+        Kind::DocumentAttached => format!("attached {} to an agreement", subject()),
+        Kind::PersonNominated => "nominated a person for an agreement".to_owned(),
+        Kind::PersonApproved => "approved that an agreement names a person".to_owned(),
+        Kind::PersonRefused => "refused that an agreement names a person".to_owned(),
+        Kind::PersonWithdrawn => "withdrew a person from an agreement".to_owned(),
+        Kind::AgencyChanged => "changed what is written down about an agency".to_owned(),
         Kind::AgreementSigned => "entered a signed agreement".to_owned(),
         Kind::AgreementEnded => "ended an agreement".to_owned(),
         Kind::AgreementPersonNamed => "named a person in an agreement".to_owned(),
@@ -94,6 +113,12 @@ fn deed(entry: &Entry) -> String {
         Kind::ProductCreated => format!("added the product {place}"),
         kind => format!("did this: {}, {}", kind.words(), subject()).trim_end_matches([' ', ',']).to_owned(),
     }
+}
+
+/// What was suspended: "agency Agency One".
+fn suspended(entry: &Entry) -> String {
+    let fact = |name: &str| entry.facts.get(name).map(plain).unwrap_or_default();
+    format!("{} {}", fact("subject"), fact("name"))
 }
 
 /// Every field of an entry but its time and kind, those of the personal part included.

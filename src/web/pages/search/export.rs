@@ -179,7 +179,7 @@ impl Export {
             () = to.closed() => return Err(Broken::Gone),
         };
         let principal =
-            self.portal.accounts.principal(&self.who.visit.session).await.map_err(|error: AccountError| WebError::from(error))?;
+            self.portal.accounts.principal(&self.who.visit.session, self.who.visit.context.address.as_deref()).await.map_err(|error: AccountError| WebError::from(error))?;
         if principal.is_none_or(|principal| principal.account() != self.who.principal.account()) {
             return Err(Broken::Session);
         }
