@@ -279,14 +279,7 @@ mod tests {
             (check(|f| f.held[0].entitlement.needed = 2, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::NotApproved)),
             (check(|f| f.held[0].entitlement.state = State::Proposed, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::NotApproved)),
             (
-                check(
-                    |f| f.held[0].entitlement.approvals = vec![act("one", 10)],
-                    "gateway",
-                    "v1.2",
-                    "net/a.c",
-                    Read,
-                    150,
-                ),
+                check(|f| f.held[0].entitlement.approvals = vec![act("one", 10)], "gateway", "v1.2", "net/a.c", Read, 150),
                 Err(Reason::NotApproved),
             ),
             (

@@ -145,7 +145,7 @@ async fn a_person_is_named_by_two_and_withdrawn_by_one(backend: Backend) {
     scene.first.post(&format!("/admin/people/{}/leave", late.id), &[("reason", "changed employer")]).await.is(303);
     reader.get(&file()).await.is(303);
     let nominees = scene.portal.rooms.entitlements.people(&scene.agency.agreement).await.unwrap();
-    assert_eq!(nominees, [scene.person.id.clone()]);
+    assert_eq!(nominees, std::slice::from_ref(&scene.person.id));
     for (kind, count) in [
         (Kind::PersonNominated, 3),
         (Kind::PersonApproved, 2),
@@ -267,7 +267,7 @@ async fn an_agreement_reaches_no_further_than_its_networks_and_products(backend:
     let from = agreement.term.from.date();
     let until = agreement.term.until.minus(Duration::from_micros(1)).date();
     let change = |covers: &'static str, addresses: &'static str| {
-        let fields = vec![
+        let fields = [
             ("agency", scene.agency.id.to_string()),
             ("reference", agreement.reference.clone()),
             ("from", from.clone()),

@@ -28,7 +28,11 @@ fn is_open(route: &Route) -> bool {
 fn address(route: &Route) -> String {
     let path = route.path.replace("{product}", "gateway").replace("{version}", "v2.0").replace("{*path}", MAIN);
     let path = path.replace("{from}", "v1.0").replace("{to}", "v2.0");
-    path.replace("{index}", "0").replace("{id}", "x").replace("{amendment}", "x").replace("{name}", "gateway").replace("{*bundle}", "000.p/1")
+    path.replace("{index}", "0")
+        .replace("{id}", "x")
+        .replace("{amendment}", "x")
+        .replace("{name}", "gateway")
+        .replace("{*bundle}", "000.p/1")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

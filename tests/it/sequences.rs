@@ -37,8 +37,8 @@ struct Given {
     approvals: Vec<usize>,
     window: Window,
     only: Option<usize>,
-    refused: bool,
-    revoked: bool,
+    /// Refused or revoked.
+    over: bool,
     alone: bool,
     reviewed: bool,
 }
@@ -141,7 +141,7 @@ impl World {
         story.grants.iter().any(|of| {
             let second = of.alone || (of.approvals.len() >= of.needed && self.well_approved(of));
             let mine = of.only.is_none_or(|only| only == reader);
-            second && mine && !of.refused && !of.revoked && of.window.contains(now) && !held(of.id.as_str())
+            second && mine && !of.over && of.window.contains(now) && !held(of.id.as_str())
         })
     }
 
@@ -203,7 +203,7 @@ impl World {
         let (by, context) = (&self.hands[hand].desk, self.portal.context());
         let proposed = self.portal.rooms.entitlements.propose(proposal, &self.product, &by.principal, &context).await;
         if let Ok(id) = &proposed {
-            let (refused, revoked, alone, reviewed) = (false, false, false, false);
+            let (over, alone, reviewed) = (false, false, false);
             self.story.grants.push(Given {
                 id: id.clone(),
                 proposer: hand,
@@ -211,8 +211,7 @@ impl World {
                 approvals: Vec::new(),
                 window,
                 only,
-                refused,
-                revoked,
+                over,
                 alone,
                 reviewed,
             });
@@ -229,7 +228,7 @@ impl World {
         if let Ok(id) = &given {
             assert!(HOUR * hours <= LONGEST_EMERGENCY, "{hours} hours were given alone");
             assert!(!self.story.grants.iter().any(|of| of.alone && of.proposer == hand && !of.reviewed), "a second one, unreviewed");
-            let (refused, revoked, alone, reviewed) = (false, false, true, false);
+            let (over, alone, reviewed) = (false, true, false);
             self.story.grants.push(Given {
                 id: id.clone(),
                 proposer: hand,
@@ -237,8 +236,7 @@ impl World {
                 approvals: Vec::new(),
                 window,
                 only: None,
-                refused,
-                revoked,
+                over,
                 alone,
                 reviewed,
             });
@@ -257,12 +255,12 @@ impl World {
         match self.random.random_range(0..16) {
             0 => {
                 let done = room.refuse(&id, "no", &by.principal, &context).await;
-                self.story.grants[which].refused |= done.is_ok();
+                self.story.grants[which].over |= done.is_ok();
                 format!("{hand} refused grant {which}: {}", done.is_ok())
             }
             1 => {
                 let done = room.revoke(&id, "no", &by.step_up, &context).await;
-                self.story.grants[which].revoked |= done.is_ok();
+                self.story.grants[which].over |= done.is_ok();
                 format!("{hand} revoked grant {which}: {}", done.is_ok())
             }
             2 => {

@@ -110,7 +110,13 @@ impl Entitlements {
     }
 
     /// Strikes an agency from the list of eligible ones, or puts it back when there is no reason given.
-    pub async fn set_eligible(&self, id: &AgencyId, struck: Option<&str>, by: &Principal, context: &Context) -> Result<(), EntitlementError> {
+    pub async fn set_eligible(
+        &self,
+        id: &AgencyId,
+        struck: Option<&str>,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         only_administrators(by)?;
         let reason = struck.map(|reason| words("reason", reason, 1000)).transpose()?;
         let mut tx = self.database.begin().await?;

@@ -134,7 +134,13 @@ impl Entitlements {
     }
 
     /// Signs a draft.
-    pub async fn sign_agreement(&self, id: &AgreementId, signed_at: Timestamp, by: &StepUp, context: &Context) -> Result<(), EntitlementError> {
+    pub async fn sign_agreement(
+        &self,
+        id: &AgreementId,
+        signed_at: Timestamp,
+        by: &StepUp,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         only_administrators(by.principal())?;
         let mut tx = self.database.begin().await?;
         let found = store::load(&mut tx, id).await?.ok_or(EntitlementError::Unknown)?;
@@ -153,14 +159,22 @@ impl Entitlements {
     }
 
     /// Changes what the paper says; of a draft, everything. What makes a signed agreement reach further is an [`Amendment`].
-    pub async fn edit_agreement(&self, id: &AgreementId, new: NewAgreement, by: &Principal, context: &Context) -> Result<(), EntitlementError> {
+    pub async fn edit_agreement(
+        &self,
+        id: &AgreementId,
+        new: NewAgreement,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         only_administrators(by)?;
         let paper = checked_paper(new.paper)?;
         let term = checked_term(new.term)?;
         let mut tx = self.database.begin().await?;
         let found = store::load(&mut tx, id).await?.ok_or(EntitlementError::Unknown)?;
         let after = match found.stage() {
-            Stage::Draft => Agreement { reference: words("reference", &new.reference, 100)?, term, reach: new.reach, paper, ..found.clone() },
+            Stage::Draft => {
+                Agreement { reference: words("reference", &new.reference, 100)?, term, reach: new.reach, paper, ..found.clone() }
+            }
             Stage::Signed => Agreement { paper, ..found.clone() },
             Stage::Terminated => return Err(TransitionError::AlreadyDecided.into()),
         };
@@ -243,7 +257,13 @@ impl Entitlements {
         self.decide_amendment(id, AmendmentVerb::Approve, None, by.principal(), context).await
     }
 
-    pub async fn refuse_amendment(&self, id: &AmendmentId, reason: &str, by: &Principal, context: &Context) -> Result<(), EntitlementError> {
+    pub async fn refuse_amendment(
+        &self,
+        id: &AmendmentId,
+        reason: &str,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         let reason = words("reason", reason, 1000)?;
         self.decide_amendment(id, AmendmentVerb::Refuse, Some(reason), by, context).await
     }
@@ -289,7 +309,13 @@ impl Entitlements {
     }
 
     /// Publishes a version of the terms. Nobody reads under the agreement from then on before accepting it.
-    pub async fn publish_terms(&self, agreement: &AgreementId, text: &str, by: &StepUp, context: &Context) -> Result<i64, EntitlementError> {
+    pub async fn publish_terms(
+        &self,
+        agreement: &AgreementId,
+        text: &str,
+        by: &StepUp,
+        context: &Context,
+    ) -> Result<i64, EntitlementError> {
         only_administrators(by.principal())?;
         let text = words("text", text, 100_000)?;
         let digest = sha256(text.as_bytes());
@@ -324,13 +350,13 @@ impl Entitlements {
         agreement: &AgreementId,
         name: &str,
         media_type: &str,
-        content: Vec<u8>,
+        bytes: Vec<u8>,
         by: &Principal,
         context: &Context,
     ) -> Result<DocumentId, EntitlementError> {
         only_administrators(by)?;
         let name = words("document", name, 200)?;
-        if content.is_empty() || content.len() > LARGEST_DOCUMENT {
+        if bytes.is_empty() || bytes.len() > LARGEST_DOCUMENT {
             return Err(invalid("document", "Choose a file of 20 MB at most that is not empty."));
         }
         let found = self.agreement(agreement.as_str()).await?.ok_or(EntitlementError::Unknown)?;
@@ -339,13 +365,13 @@ impl Entitlements {
             agreement: found.id,
             name,
             media_type: media_type.chars().filter(char::is_ascii_graphic).take(100).collect(),
-            sha256: sha256(&content),
-            size: i64::try_from(content.len()).unwrap_or(i64::MAX),
+            sha256: sha256(&bytes),
+            size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
             attached_at: self.clock.now(),
             attacher: None,
         };
         let mut tx = self.database.begin().await?;
-        store::insert_document(&mut tx, &document, content, by.account()).await?;
+        store::insert_document(&mut tx, &document, bytes, by.account()).await?;
         let mut entry = done_by(by, Kind::DocumentAttached).fact("agreement", json!(agreement.as_str()));
         entry = entry.fact("document", json!(document.id.as_str())).fact("name", json!(document.name));
         entry = entry.fact("sha256", json!(document.sha256)).fact("size", json!(document.size));
@@ -374,15 +400,14 @@ fn checked_paper(paper: Paper) -> Result<Paper, EntitlementError> {
 /// An agreement as entries of the log tell it.
 fn facts(of: &Agreement) -> Vec<(&'static str, Value)> {
     let networks = of.reach.addresses.iter().map(IpNet::to_string).collect::<Vec<_>>();
-    let mut facts = vec![
-        ("reference", json!(of.reference)),
-        ("from", json!(of.term.from.to_string())),
-        ("until", json!(of.term.until.to_string())),
-    ];
+    let mut facts =
+        vec![("reference", json!(of.reference)), ("from", json!(of.term.from.to_string())), ("until", json!(of.term.until.to_string()))];
     let said = |text: &String| !text.is_empty();
     let paper = &of.paper;
     let texts = [("kind", &paper.kind), ("renewal", &paper.renewal), ("handling", &paper.handling), ("export_class", &paper.export_class)];
-    facts.extend(texts.into_iter().filter(|(_, text)| said(text)).map(|(name, text)| (name, json!(text.chars().take(2000).collect::<String>()))));
+    facts.extend(
+        texts.into_iter().filter(|(_, text)| said(text)).map(|(name, text)| (name, json!(text.chars().take(2000).collect::<String>()))),
+    );
     for (name, list) in [("sites", &paper.sites), ("addresses", &networks), ("covers", &of.reach.covers)] {
         if !list.is_empty() {
             facts.push((name, json!(list)));
@@ -399,7 +424,8 @@ type Facts = serde_json::Map<String, Value>;
 /// What differs, as it was and as it is then. What one side does not say is `null` there.
 fn changes(before: &[(&'static str, Value)], after: &[(&'static str, Value)]) -> (Facts, Facts) {
     let (mut was, mut is) = (Facts::new(), Facts::new());
-    let value = |of: &[(&'static str, Value)], name| of.iter().find(|(known, _)| *known == name).map_or(Value::Null, |(_, value)| value.clone());
+    let value =
+        |of: &[(&'static str, Value)], name| of.iter().find(|(known, _)| *known == name).map_or(Value::Null, |(_, value)| value.clone());
     for (name, _) in before.iter().chain(after) {
         let (old, new) = (value(before, *name), value(after, *name));
         if old != new {

@@ -19,10 +19,7 @@ fn rows(rest: &str) -> AssertSqlSafe<String> {
 
 fn reach(row: &AnyRow) -> Result<Reach, DatabaseError> {
     let network = |text: String| text.parse::<IpNet>().map_err(|_| damaged("an agreement with something that is no network"));
-    Ok(Reach {
-        addresses: texts(row, "addresses")?.into_iter().map(network).collect::<Result<_, _>>()?,
-        covers: texts(row, "covers")?,
-    })
+    Ok(Reach { addresses: texts(row, "addresses")?.into_iter().map(network).collect::<Result<_, _>>()?, covers: texts(row, "covers")? })
 }
 
 /// The networks and products as columns keep them.
@@ -59,7 +56,8 @@ pub(super) async fn all(database: &Database) -> Result<Vec<Agreement>, DatabaseE
 }
 
 pub(super) async fn of_agency(database: &Database, agency: &AgencyId) -> Result<Vec<Agreement>, DatabaseError> {
-    let found = sqlx::query(rows("WHERE g.agency_id = $1 ORDER BY g.ends_at, g.reference")).bind(agency.as_str()).fetch_all(database.pool());
+    let found =
+        sqlx::query(rows("WHERE g.agency_id = $1 ORDER BY g.ends_at, g.reference")).bind(agency.as_str()).fetch_all(database.pool());
     found.await?.iter().map(agreement).collect()
 }
 

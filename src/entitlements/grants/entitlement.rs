@@ -167,7 +167,7 @@ impl Entitlement {
         approvals.push(approved.clone());
         let enough = i64::try_from(approvals.len()).unwrap_or(i64::MAX) >= self.needed;
         let state = if enough { State::Approved { approved } } else { State::Proposed };
-        Ok(Self { state, approvals, ..self })
+        Ok(Self { approvals, state, ..self })
     }
 
     /// # Errors

@@ -6,9 +6,7 @@ mod store;
 use globset::Glob;
 use serde_json::json;
 
-pub use entitlement::{
-    Emergency, Entitlement, LIFE, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Readers, Stage, State, Verb, Window,
-};
+pub use entitlement::{Emergency, Entitlement, LIFE, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Readers, Stage, State, Verb, Window};
 
 use super::agreements::{Agreement, Reach};
 use super::steps::{Act, Kinship, TransitionError};
@@ -143,7 +141,10 @@ impl Entitlements {
         let new = Entitlement { state: State::Approved { approved }, needed: 0, emergency, ..proposed };
         let mut tx = self.database.begin().await?;
         if store::unreviewed_by(&mut tx, by.account()).await? {
-            return Err(invalid("", "You gave access alone before, and nobody has reviewed that yet. Another administrator has to, first."));
+            return Err(invalid(
+                "",
+                "You gave access alone before, and nobody has reviewed that yet. Another administrator has to, first.",
+            ));
         }
         store::insert(&mut tx, &new).await?;
         store::save(&mut tx, &new, "proposed").await?;

@@ -38,9 +38,10 @@ fn entitlement(row: &AnyRow) -> Result<Entitlement, DatabaseError> {
             includes: paths(&row.try_get::<String, _>("includes")?)?,
             excludes: optional_paths(&row.try_get::<String, _>("excludes")?)?,
         },
-        readers: match flag(row, "everybody")? {
-            true => Readers::Everybody,
-            false => Readers::These(list(row, "people")?.into_iter().map(AccountId::known).collect()),
+        readers: if flag(row, "everybody")? {
+            Readers::Everybody
+        } else {
+            Readers::These(list(row, "people")?.into_iter().map(AccountId::known).collect())
         },
         window: Window { from: time(row, "starts_at")?, until: time(row, "ends_at")? },
         purpose: row.try_get("purpose")?,
@@ -48,9 +49,10 @@ fn entitlement(row: &AnyRow) -> Result<Entitlement, DatabaseError> {
         needed: row.try_get("needed")?,
         approvals: approvals(row)?,
         state,
-        emergency: match flag(row, "emergency")? {
-            true => Some(Emergency { reviewed: act(row, "reviewed_by", "reviewed_at")?, review: row.try_get("review")? }),
-            false => None,
+        emergency: if flag(row, "emergency")? {
+            Some(Emergency { reviewed: act(row, "reviewed_by", "reviewed_at")?, review: row.try_get("review")? })
+        } else {
+            None
         },
     })
 }
@@ -66,7 +68,8 @@ fn list(row: &AnyRow, column: &str) -> Result<Vec<String>, DatabaseError> {
 fn approvals(row: &AnyRow) -> Result<Vec<Act>, DatabaseError> {
     let mut acts = Vec::new();
     for text in list(row, "approvals")? {
-        let read = text.split_once(' ').and_then(|(by, at)| Some(Act { by: AccountId::known(by), at: Timestamp::from_micros(at.parse().ok()?) }));
+        let read =
+            text.split_once(' ').and_then(|(by, at)| Some(Act { by: AccountId::known(by), at: Timestamp::from_micros(at.parse().ok()?) }));
         acts.push(read.ok_or_else(|| damaged("an approval without its time"))?);
     }
     acts.sort_by_key(|act| act.at);

@@ -162,7 +162,13 @@ impl Entitlements {
         self.decide_nomination(id, Verb::Approve, None, by.principal(), context).await
     }
 
-    pub async fn refuse_nomination(&self, id: &NominationId, reason: &str, by: &Principal, context: &Context) -> Result<(), EntitlementError> {
+    pub async fn refuse_nomination(
+        &self,
+        id: &NominationId,
+        reason: &str,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         let reason = words("reason", reason, 1000)?;
         self.decide_nomination(id, Verb::Refuse, Some(reason), by, context).await
     }
@@ -235,7 +241,13 @@ impl Entitlements {
     }
 
     /// Records that somebody accepts a version of an agreement's terms. Only the newest counts.
-    pub async fn accept_terms(&self, agreement: &AgreementId, version: i64, by: &Principal, context: &Context) -> Result<(), EntitlementError> {
+    pub async fn accept_terms(
+        &self,
+        agreement: &AgreementId,
+        version: i64,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         let pending = self.pending_terms(by.account()).await?;
         let Some(terms) = pending.into_iter().find(|terms| terms.agreement == *agreement) else {
             return Err(EntitlementError::Unknown);

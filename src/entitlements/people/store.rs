@@ -16,10 +16,7 @@ fn nomination(row: &AnyRow) -> Result<Nomination, DatabaseError> {
         id: NominationId::known(row.try_get::<String, _>("id")?),
         agreement: AgreementId::known(row.try_get::<String, _>("agreement_id")?),
         account: AccountId::known(row.try_get::<String, _>("account_id")?),
-        stage: Stage::ALL
-            .into_iter()
-            .find(|stage| stage.as_str() == state)
-            .ok_or_else(|| damaged("a nomination without a known state"))?,
+        stage: Stage::ALL.into_iter().find(|stage| stage.as_str() == state).ok_or_else(|| damaged("a nomination without a known state"))?,
         nominated_by: row.try_get::<Option<String>, _>("nominated_by")?.map(AccountId::known),
         nominated_at: time(row, "nominated_at")?,
         decided: act(row, "decided_by", "decided_at")?,
@@ -27,7 +24,8 @@ fn nomination(row: &AnyRow) -> Result<Nomination, DatabaseError> {
     })
 }
 
-const NOMINEES: &str = "SELECT n.*, a.name AS person_name, a.email AS person_email, a.disabled_at AS person_disabled, y.name AS agency_name,
+const NOMINEES: &str =
+    "SELECT n.*, a.name AS person_name, a.email AS person_email, a.disabled_at AS person_disabled, y.name AS agency_name,
         g.reference AS agreement_reference, w.name AS nominator, d.name AS decider,
         (SELECT MAX(t.version) FROM terms_accepted t WHERE t.agreement_id = n.agreement_id AND t.account_id = n.account_id) AS accepted
      FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
@@ -75,10 +73,11 @@ pub(super) async fn load(tx: &mut Tx, id: &NominationId) -> Result<Option<Nomina
 }
 
 pub(super) async fn named(database: &Database, agreement: &AgreementId) -> Result<Vec<AccountId>, DatabaseError> {
-    let rows = sqlx::query("SELECT account_id FROM nominations WHERE agreement_id = $1 AND state = 'approved' ORDER BY nominated_at, account_id")
-        .bind(agreement.as_str())
-        .fetch_all(database.pool())
-        .await?;
+    let rows =
+        sqlx::query("SELECT account_id FROM nominations WHERE agreement_id = $1 AND state = 'approved' ORDER BY nominated_at, account_id")
+            .bind(agreement.as_str())
+            .fetch_all(database.pool())
+            .await?;
     rows.iter().map(|row| Ok(AccountId::known(row.try_get::<String, _>(0)?))).collect()
 }
 
@@ -189,12 +188,14 @@ pub(super) async fn accept(
     account: &AccountId,
     now: Timestamp,
 ) -> Result<(), DatabaseError> {
-    sqlx::query("INSERT INTO terms_accepted (agreement_id, version, account_id, accepted_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
-        .bind(agreement.as_str())
-        .bind(version)
-        .bind(account.as_str())
-        .bind(now.micros())
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO terms_accepted (agreement_id, version, account_id, accepted_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+    )
+    .bind(agreement.as_str())
+    .bind(version)
+    .bind(account.as_str())
+    .bind(now.micros())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

@@ -9,7 +9,6 @@ use super::{Stage, Subject, SubjectKind, Suspension};
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
 use crate::ids::SuspensionId;
 
-
 /// With the names of the people, and of what is suspended: one of four.
 const ROWS: &str = "SELECT s.*, p.name AS placer, q.name AS asker, l.name AS lifter,
         y.name AS agency_name, g.reference AS agreement_name, d.name AS product_name, e.id AS grant_id,
@@ -39,8 +38,9 @@ fn subject(row: &AnyRow) -> Result<Subject, DatabaseError> {
 }
 
 fn suspension(row: &AnyRow) -> Result<Suspension, DatabaseError> {
-    let state: String = row.try_get("state")?;
-    let stage = Stage::ALL.into_iter().find(|stage| stage.as_str() == state).ok_or_else(|| damaged("a suspension without a known state"))?;
+    let written: String = row.try_get("state")?;
+    let stage =
+        Stage::ALL.into_iter().find(|stage| stage.as_str() == written).ok_or_else(|| damaged("a suspension without a known state"))?;
     Ok(Suspension {
         id: SuspensionId::known(row.try_get::<String, _>("id")?),
         subject: subject(row)?,
@@ -77,13 +77,13 @@ pub(super) async fn of(database: &Database, subject: &str) -> Result<Vec<Suspens
 }
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<Suspension>, DatabaseError> {
-    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} WHERE s.id = $1"))).bind(id.to_owned()).fetch_optional(database.pool()).await?;
+    let row =
+        sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} WHERE s.id = $1"))).bind(id.to_owned()).fetch_optional(database.pool()).await?;
     row.as_ref().map(suspension).transpose()
 }
 
 pub(super) async fn load(tx: &mut Tx, id: &SuspensionId) -> Result<Option<Suspension>, DatabaseError> {
-    let row =
-        sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} WHERE s.id = $1"))).bind(id.as_str()).fetch_optional(&mut **tx).await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} WHERE s.id = $1"))).bind(id.as_str()).fetch_optional(&mut **tx).await?;
     row.as_ref().map(suspension).transpose()
 }
 
@@ -106,14 +106,15 @@ pub(super) async fn name_of(database: &Database, kind: SubjectKind, id: &str) ->
 
 /// False when it is suspended already.
 pub(super) async fn insert(tx: &mut Tx, id: &SuspensionId, subject: &str, reason: &str, act: &Act) -> Result<bool, DatabaseError> {
-    let done = sqlx::query("INSERT INTO suspensions (id, subject, reason, placed_by, placed_at, state) VALUES ($1, $2, $3, $4, $5, 'placed')")
-        .bind(id.as_str())
-        .bind(subject.to_owned())
-        .bind(reason.to_owned())
-        .bind(act.by.as_str())
-        .bind(act.at.micros())
-        .execute(&mut **tx)
-        .await;
+    let done =
+        sqlx::query("INSERT INTO suspensions (id, subject, reason, placed_by, placed_at, state) VALUES ($1, $2, $3, $4, $5, 'placed')")
+            .bind(id.as_str())
+            .bind(subject.to_owned())
+            .bind(reason.to_owned())
+            .bind(act.by.as_str())
+            .bind(act.at.micros())
+            .execute(&mut **tx)
+            .await;
     match done {
         Ok(_) => Ok(true),
         Err(e) if violates_unique(&e, "suspensions", "subject") => Ok(false),
@@ -131,8 +132,12 @@ pub(super) async fn save(
     reason: Option<&str>,
 ) -> Result<bool, DatabaseError> {
     let query = match to {
-        Stage::LiftAsked => "UPDATE suspensions SET state = $3, asked_by = $4, asked_at = $5, lift_reason = $6 WHERE id = $1 AND state = $2",
-        Stage::Placed => "UPDATE suspensions SET state = $3, asked_by = NULL, asked_at = NULL, lift_reason = NULL WHERE id = $1 AND state = $2",
+        Stage::LiftAsked => {
+            "UPDATE suspensions SET state = $3, asked_by = $4, asked_at = $5, lift_reason = $6 WHERE id = $1 AND state = $2"
+        }
+        Stage::Placed => {
+            "UPDATE suspensions SET state = $3, asked_by = NULL, asked_at = NULL, lift_reason = NULL WHERE id = $1 AND state = $2"
+        }
         Stage::Lifted => "UPDATE suspensions SET state = $3, lifted_by = $4, lifted_at = $5 WHERE id = $1 AND state = $2",
     };
     let mut query = sqlx::query(query).bind(id.as_str()).bind(from.as_str()).bind(to.as_str());

@@ -41,7 +41,7 @@ impl Typed {
             kind,
             from: agreement.term.from.date(),
             until: crate::clock::Timestamp::from_micros(super::last_moment(agreement.term.until)).date(),
-            signed: agreement.signed_at.map(|at| at.date()).unwrap_or_default(),
+            signed: agreement.signed_at.map(crate::clock::Timestamp::date).unwrap_or_default(),
             covers: agreement.reach.covers.join("\n"),
             addresses: networks.join("\n"),
             sites: sites.join("\n"),
@@ -56,8 +56,22 @@ impl Typed {
 
 impl From<Typed> for AgreementValues {
     fn from(typed: Typed) -> Self {
-        let Typed { agency, reference, kind, from, until, signed, covers, addresses, sites, export_class, renewal, handling, reason, save: _ } =
-            typed;
+        let Typed {
+            agency,
+            reference,
+            kind,
+            from,
+            until,
+            signed,
+            covers,
+            addresses,
+            sites,
+            export_class,
+            renewal,
+            handling,
+            reason,
+            save: _,
+        } = typed;
         Self { agency, reference, kind, from, until, signed, covers, addresses, sites, export_class, renewal, handling, reason }
     }
 }

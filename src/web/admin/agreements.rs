@@ -115,7 +115,9 @@ pub(super) async fn edit(who: Administering, State(portal): State<AppState>, Pat
         result = portal.entitlements.edit_agreement(&agreement.id, new, &who.principal, &who.visit.context).await;
     }
     match result {
-        Ok(()) if further => done(&who, "Proposed. How far it reaches changes when another administrator approves.", &address(&agreement)).await,
+        Ok(()) if further => {
+            done(&who, "Proposed. How far it reaches changes when another administrator approves.", &address(&agreement)).await
+        }
         Ok(()) => done(&who, "Changed.", &address(&agreement)).await,
         Err(EntitlementError::Conflict) if further => {
             let mut errors = FieldErrors::default();
@@ -194,10 +196,7 @@ pub(super) async fn refuse_amendment(
     form: Protected<Because>,
 ) -> Answer {
     let reason = form.into_inner().reason;
-    let decided = portal
-        .entitlements
-        .refuse_amendment(&AmendmentId::known(amendment), &reason, &who.principal, &who.visit.context)
-        .await;
+    let decided = portal.entitlements.refuse_amendment(&AmendmentId::known(amendment), &reason, &who.principal, &who.visit.context).await;
     answer(&who, &portal, &id, decided, "Refused. The agreement stays as it is.", reason).await
 }
 

@@ -17,7 +17,7 @@ use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
-use crate::web::views::admin::grants::{GrantPage, GrantState, Step, StepState};
+use crate::web::views::admin::grants::{Decisions, GrantPage, GrantState, Step, StepState};
 use crate::web::views::format::{counted, day, moment, series};
 use crate::web::views::shell::{Notice, Place, Tone};
 
@@ -52,12 +52,22 @@ pub(super) async fn revoke(who: Administering, State(portal): State<AppState>, P
 }
 
 /// Says that access given alone was justified.
-pub(super) async fn justified(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, form: Protected<Because>) -> Answer {
+pub(super) async fn justified(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(id): Path<String>,
+    form: Protected<Because>,
+) -> Answer {
     reviewed(&who, &portal, &id, Review::Justified, form.into_inner().reason).await
 }
 
 /// Says that it should not have been given.
-pub(super) async fn objected(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, form: Protected<Because>) -> Answer {
+pub(super) async fn objected(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(id): Path<String>,
+    form: Protected<Because>,
+) -> Answer {
     reviewed(&who, &portal, &id, Review::Objected, form.into_inner().reason).await
 }
 
@@ -125,13 +135,11 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
         exclude: texts(&scope.excludes),
         from: line.entitlement.window.from.micros(),
         until: last_moment(line.entitlement.window.until),
-        may_approve: choices.approve,
-        may_refuse: choices.refuse,
-        may_revoke: choices.revoke,
+        may: choices.may,
         may_review: emergency.is_some_and(|of| of.reviewed.is_none()) && line.entitlement.proposed.by != *who.principal.account(),
         review: emergency.and_then(|of| of.review.clone().zip(line.reviewer.clone())).map(|(said, by)| format!("{by} found it {said}")),
         everybody: line.entitlement.readers == Readers::Everybody,
-        suspend: (choices.revoke && !line.suspended).then(|| form_address(&subject)),
+        suspend: (choices.may.revoke && !line.suspended).then(|| form_address(&subject)),
         why_not: choices.why_not.map(str::to_owned),
         reason: trouble.reason,
         errors: trouble.errors,
@@ -145,35 +153,48 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
 /// What this administrator may do about a grant now. The room decides again when it is done.
 #[derive(Debug, PartialEq, Eq)]
 struct Choices {
-    approve: bool,
-    refuse: bool,
-    revoke: bool,
+    may: Decisions,
     why_not: Option<&'static str>,
+}
+
+/// What an administrator did about a grant before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Proposed,
+    Approved,
 }
 
 impl Choices {
     fn of(line: &Line, state: GrantState, who: &SignedIn, now: Timestamp) -> Self {
-        let own = line.entitlement.proposed.by == *who.principal.account();
-        Self::at(state, own, now >= line.entitlement.window.until)
+        let me = who.principal.account();
+        let before = match &line.entitlement {
+            grant if grant.proposed.by == *me => Before::Proposed,
+            grant if grant.approvals.iter().any(|act| act.by == *me) => Before::Approved,
+            _ => Before::Nothing,
+        };
+        Self::at(state, before, now >= line.entitlement.window.until)
     }
 
-    fn at(state: GrantState, own: bool, over: bool) -> Self {
+    fn at(state: GrantState, before: Before, over: bool) -> Self {
         let proposed = state == GrantState::Proposed;
-        Self {
-            approve: proposed && !own && !over,
+        let may = Decisions {
+            approve: proposed && before == Before::Nothing && !over,
             refuse: proposed,
-            revoke: matches!(state, GrantState::NotYet | GrantState::InForce),
-            why_not: match state {
-                GrantState::Proposed if over => Some("Its window has ended, so it cannot be approved any more. Propose it anew."),
-                GrantState::Proposed if own => {
-                    Some("You proposed this grant, so another administrator has to approve it. You can take it back by refusing it.")
-                }
-                GrantState::Ended => Some("It has ended by itself. Propose a new one to open this again."),
-                GrantState::Refused => Some("It was refused. Propose it anew to have it decided again."),
-                GrantState::Revoked => Some("It was revoked. Propose a new one to open this again."),
-                _ => None,
-            },
-        }
+            revoke: matches!(state, GrantState::NotYet | GrantState::InForce | GrantState::Suspended),
+        };
+        let why_not = match (state, before) {
+            (GrantState::Proposed, _) if over => Some("Its window has ended, so it cannot be approved any more. Propose it anew."),
+            (GrantState::Proposed, Before::Proposed) => {
+                Some("You proposed this grant, so another administrator has to approve it. You can take it back by refusing it.")
+            }
+            (GrantState::Proposed, Before::Approved) => Some("You have approved it. It waits for another administrator."),
+            (GrantState::Ended, _) => Some("It has ended by itself. Propose a new one to open this again."),
+            (GrantState::Refused, _) => Some("It was refused. Propose it anew to have it decided again."),
+            (GrantState::Revoked, _) => Some("It was revoked. Propose a new one to open this again."),
+            _ => None,
+        };
+        Self { may, why_not }
     }
 }
 
@@ -191,7 +212,11 @@ fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
             for approved in &grant.approvals {
                 steps.push(step(format!("Approved by one administrator, {}", moment(approved.at.micros())), StepState::Done));
             }
-            let words = if missing == 1 { "Approval by another administrator".to_owned() } else { format!("Approval by {missing} other administrators") };
+            let words = if missing == 1 {
+                "Approval by another administrator".to_owned()
+            } else {
+                format!("Approval by {missing} other administrators")
+            };
             steps.push(step(words, StepState::Now));
             steps.push(step(format!("In force from {} to {}", day(start(line).micros()), day(last_moment(end(line)))), StepState::Later));
         }
@@ -267,7 +292,8 @@ async fn notices(portal: &AppState, line: &Line, state: GrantState, nobody: bool
         return Ok(notices);
     }
     let agreement = format!("/admin/agreements/{}", line.entitlement.agreement);
-    let hangs_on = [line.entitlement.id.as_str(), line.entitlement.agreement.as_str(), line.agency.as_str(), line.entitlement.product.as_str()];
+    let hangs_on =
+        [line.entitlement.id.as_str(), line.entitlement.agreement.as_str(), line.agency.as_str(), line.entitlement.product.as_str()];
     for subject in hangs_on {
         notices.extend(notice(portal, subject).await?);
     }
@@ -309,18 +335,20 @@ mod tests {
 
     #[test]
     fn what_may_be_done_follows_the_state() {
-        let choices = |state, own, over| {
-            let Choices { approve, refuse, revoke, why_not } = Choices::at(state, own, over);
-            (approve, refuse, revoke, why_not.is_some())
+        let choices = |state, before, over| {
+            let Choices { may, why_not } = Choices::at(state, before, over);
+            (may.approve, may.refuse, may.revoke, why_not.is_some())
         };
-        assert_eq!(choices(GrantState::Proposed, false, false), (true, true, false, false));
-        assert_eq!(choices(GrantState::Proposed, true, false), (false, true, false, true));
-        assert_eq!(choices(GrantState::Proposed, false, true), (false, true, false, true));
-        for own in [true, false] {
-            assert_eq!(choices(GrantState::NotYet, own, false), (false, false, true, false));
-            assert_eq!(choices(GrantState::InForce, own, false), (false, false, true, false));
+        assert_eq!(choices(GrantState::Proposed, Before::Nothing, false), (true, true, false, false));
+        assert_eq!(choices(GrantState::Proposed, Before::Proposed, false), (false, true, false, true));
+        assert_eq!(choices(GrantState::Proposed, Before::Approved, false), (false, true, false, true));
+        assert_eq!(choices(GrantState::Proposed, Before::Nothing, true), (false, true, false, true));
+        for before in [Before::Nothing, Before::Proposed, Before::Approved] {
+            for state in [GrantState::NotYet, GrantState::InForce, GrantState::Suspended] {
+                assert_eq!(choices(state, before, false), (false, false, true, false), "{state:?}");
+            }
             for state in [GrantState::Ended, GrantState::Refused, GrantState::Revoked] {
-                assert_eq!(choices(state, own, false), (false, false, false, true), "{state:?}");
+                assert_eq!(choices(state, before, false), (false, false, false, true), "{state:?}");
             }
         }
     }

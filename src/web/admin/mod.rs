@@ -17,8 +17,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-pub(super) use fields::last_moment;
 pub(super) use agreements::reminder_words;
+pub(super) use fields::last_moment;
 pub(super) use grants::{row as grant_row, scope_words, state_of};
 pub(super) use products::version_row;
 

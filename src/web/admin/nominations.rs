@@ -63,12 +63,7 @@ pub(super) async fn approve(who: Administering, State(portal): State<AppState>, 
     answer(&who, &portal, &nominee, decided, "Approved.", String::new()).await
 }
 
-pub(super) async fn refuse(
-    who: Administering,
-    State(portal): State<AppState>,
-    Path(id): Path<String>,
-    form: Protected<Because>,
-) -> Answer {
+pub(super) async fn refuse(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, form: Protected<Because>) -> Answer {
     let nominee = find(&portal, &id).await?;
     let reason = form.into_inner().reason;
     let decided = portal.entitlements.refuse_nomination(&nominee.nomination.id, &reason, &who.principal, &who.visit.context).await;

@@ -147,7 +147,8 @@ pub(super) async fn leave(
     let (status, field, problem) = match portal.entitlements.leave(&account.id, &reason, &by, &who.visit.context).await {
         Ok(()) => match portal.accounts.disable(&account.id, &reason, &by, &who.visit.context).await {
             Ok(()) | Err(AccountError::Conflict) => {
-                return done(&who, "They read nothing any more: no agreement names them, and the account is disabled.", &address(&account)).await;
+                return done(&who, "They read nothing any more: no agreement names them, and the account is disabled.", &address(&account))
+                    .await;
             }
             Err(AccountError::Invalid { problem, .. }) => (StatusCode::CONFLICT, "", problem),
             Err(other) => return Err(other.into()),

@@ -12,9 +12,7 @@ use super::grants::{agencies, choice, products};
 use super::{again, confirmed, done, problem_of};
 use crate::catalog::{Product, RepoPath};
 use crate::clock::Timestamp;
-use crate::entitlements::{
-    Agreement, EntitlementError, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Proposal, Readers, Standing, Window,
-};
+use crate::entitlements::{Agreement, EntitlementError, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Proposal, Readers, Standing, Window};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
@@ -66,7 +64,11 @@ pub(super) async fn propose(who: Administering, State(portal): State<AppState>, 
 }
 
 /// The form of access that one administrator gives alone.
-pub(super) async fn alone_form(who: Administering, State(portal): State<AppState>, Query(mut typed): Query<Typed>) -> Result<Response, WebError> {
+pub(super) async fn alone_form(
+    who: Administering,
+    State(portal): State<AppState>,
+    Query(mut typed): Query<Typed>,
+) -> Result<Response, WebError> {
     if typed.hours.is_empty() {
         "2".clone_into(&mut typed.hours);
     }
@@ -81,7 +83,14 @@ pub(super) async fn give_alone(who: Administering, State(portal): State<AppState
     };
     let by = confirmed(&who, &portal, "/admin/grants/alone", "give access alone", "").await?;
     match portal.entitlements.break_glass(proposal, &product, &by, &who.visit.context).await {
-        Ok(id) => done(&who, "Given, and told to every administrator and auditor. Another administrator has to review it.", &format!("/admin/grants/{id}")).await,
+        Ok(id) => {
+            done(
+                &who,
+                "Given, and told to every administrator and auditor. Another administrator has to review it.",
+                &format!("/admin/grants/{id}"),
+            )
+            .await
+        }
         Err(error) => not_taken(&who, &portal, typed, error, true).await,
     }
 }
@@ -120,10 +129,7 @@ async fn read(portal: &AppState, typed: &Typed, alone: bool) -> Result<Result<(P
         errors.add("product", "Choose a product.");
     }
     let scope = scope(typed, &mut errors);
-    let window = match alone {
-        true => hours(typed, portal.clock.now(), &mut errors),
-        false => window(typed, agreement.as_ref(), &mut errors),
-    };
+    let window = if alone { hours(typed, portal.clock.now(), &mut errors) } else { window(typed, agreement.as_ref(), &mut errors) };
     let readers = readers(portal, typed, &mut errors).await?;
     let needed = match typed.needed.trim() {
         "" => portal.config.grants.approvals,
@@ -214,7 +220,8 @@ async fn agreements(portal: &AppState) -> Result<Vec<Choice>, WebError> {
     let now = portal.clock.now();
     let agencies = portal.entitlements.agencies().await?;
     let agreements = portal.entitlements.agreements().await?.into_iter();
-    let open = agreements.filter(|agreement| !matches!(agreement.standing(now), Standing::Draft | Standing::Expired | Standing::Terminated));
+    let open =
+        agreements.filter(|agreement| !matches!(agreement.standing(now), Standing::Draft | Standing::Expired | Standing::Terminated));
     let mut choices: Vec<Choice> = open
         .map(|agreement| {
             let agency = agencies.iter().find(|agency| agency.id == agreement.agency).map_or("", |agency| agency.name.as_str());

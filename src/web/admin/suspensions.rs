@@ -207,9 +207,8 @@ async fn page(who: &SignedIn, portal: &AppState, of: &Suspension, trouble: Troub
         row: row(of),
         href: href(&of.subject),
         sentence: match (of.stage, &of.lift_reason) {
-            (Stage::Placed, _) => stops(&of.subject),
             (Stage::LiftAsked, Some(reason)) => format!("{} Lifting it was asked for: {reason}", stops(&of.subject)),
-            (Stage::LiftAsked, None) => stops(&of.subject),
+            (Stage::Placed | Stage::LiftAsked, _) => stops(&of.subject),
             (Stage::Lifted, _) => "It holds no longer.".to_owned(),
         },
         steps: steps(of),
@@ -223,7 +222,8 @@ async fn page(who: &SignedIn, portal: &AppState, of: &Suspension, trouble: Troub
 }
 
 fn steps(of: &Suspension) -> Vec<Step> {
-    let by = |did: &str, name: Option<&String>, at: i64| format!("{did} by {}, {}", name.map_or("an administrator", String::as_str), moment(at));
+    let by =
+        |did: &str, name: Option<&String>, at: i64| format!("{did} by {}, {}", name.map_or("an administrator", String::as_str), moment(at));
     let mut steps = vec![Step { text: by("Suspended", Some(&of.placer), of.placed.at.micros()), state: StepState::Stopped }];
     match &of.asked {
         Some(asked) => steps.push(Step { text: by("Lifting asked for", of.asker.as_ref(), asked.at.micros()), state: StepState::Done }),

@@ -83,7 +83,10 @@ async fn auditor(who: &SignedIn, portal: &AppState) -> Result<Response, WebError
     }
     let alone = portal.entitlements.list().await?.into_iter();
     let alarms = alone.filter(|line| line.entitlement.emergency.as_ref().is_some_and(|of| of.reviewed.is_none())).map(|line| {
-        let text = format!("{} gave {} of {} alone, and no other administrator has reviewed it.", line.proposer, line.product_title, line.agency_name);
+        let text = format!(
+            "{} gave {} of {} alone, and no other administrator has reviewed it.",
+            line.proposer, line.product_title, line.agency_name
+        );
         Notice::new(Tone::Danger, text).link("Its entries", "/audit?kind=entitlement.given_alone")
     });
     let refusals = portal.log.list(&Filter { kind: Some(Kind::AccessDenied), ..Filter::default() }, 6).await?;

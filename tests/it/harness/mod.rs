@@ -238,7 +238,12 @@ impl Portal {
         let now = self.clock.now();
         let term = Window { from: now.minus(DAY), until: now.plus(730 * DAY) };
         let reference = format!("GSP-{number}");
-        let agreement = self.rooms.entitlements.add_agreement(NewAgreement::signed(agency.id.clone(), &reference, term), None, &self.context()).await.unwrap();
+        let agreement = self
+            .rooms
+            .entitlements
+            .add_agreement(NewAgreement::signed(agency.id.clone(), &reference, term), None, &self.context())
+            .await
+            .unwrap();
         Agency { id: agency.id, name, agreement: agreement.id }
     }
 

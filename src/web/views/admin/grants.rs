@@ -158,9 +158,7 @@ pub struct GrantPage {
     pub from: i64,
     pub until: i64,
     pub purpose: String,
-    pub may_approve: bool,
-    pub may_refuse: bool,
-    pub may_revoke: bool,
+    pub may: Decisions,
     /// It was given alone, and this administrator may say whether that was justified.
     pub may_review: bool,
     /// "Second administrator found it justified: the incident was real".
@@ -174,6 +172,21 @@ pub struct GrantPage {
     /// The reason typed before, kept when the form was not accepted.
     pub reason: String,
     pub errors: FieldErrors,
+}
+
+/// What this administrator may do about a grant now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decisions {
+    pub approve: bool,
+    pub refuse: bool,
+    pub revoke: bool,
+}
+
+impl Decisions {
+    /// Any that takes effect at once.
+    pub fn any(self) -> bool {
+        self.approve || self.refuse || self.revoke
+    }
 }
 
 /// One step in the life of a grant.
