@@ -266,3 +266,36 @@ fn a_file_is_replaced_by_a_new_one() {
     assert_eq!(std::io::read_to_string(first).unwrap(), "one");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_too_long_is_told_so_and_the_queue_has_an_end() {
+    let bench = Bench::sqlite();
+    let database = bench.database().await;
+    let entropy = Entropy::seeded(1);
+    let key = LogKey::open_or_create(&bench.dir.path().join("keys"), ORIGIN, &entropy).unwrap();
+    let mut settings = Settings::new(bench.checkpoint_file());
+    (settings.deadline, settings.queue) = (Duration::from_millis(300), 2);
+    let log = Log::open(database.clone(), key, bench.clock.clone(), entropy, settings).await.unwrap();
+    let held = database.begin().await.unwrap();
+    let tries: Vec<_> = (0..8)
+        .map(|n| {
+            let log = log.clone();
+            tokio::spawn(async move { log.append(opened(n), &context()).await.unwrap_err() })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for one in tries {
+        answers.push(one.await.unwrap());
+    }
+    assert!(answers.contains(&LogUnavailable::Late) && answers.contains(&LogUnavailable::Busy), "{answers:?}");
+    while !log.is_late() {
+        assert_eq!(log.health(), Health::Open);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    held.rollback().await.unwrap();
+    while log.append(opened(1), &context()).await.is_err() {}
+    while log.is_late() {
+        tokio::task::yield_now().await;
+    }
+    bench.open().await;
+}
