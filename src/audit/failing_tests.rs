@@ -299,3 +299,33 @@ async fn who_waits_too_long_is_told_so_and_the_queue_has_an_end() {
     }
     bench.open().await;
 }
+
+/// An entry is appended where this process left the log, or where what is stored leads to from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_was_changed_is_not_appended_to() {
+    let changes = [
+        "UPDATE log_head SET root = (SELECT leaf FROM log_entries WHERE idx = 3)",
+        "UPDATE log_head SET frontier = root",
+        "UPDATE log_head SET size = 12",
+        "UPDATE log_head SET size = 10",
+    ];
+    for change in changes {
+        for within in [false, true] {
+            for bench in Bench::all().await {
+                let log = bench.open().await;
+                fill(&log, 10).await;
+                let database = bench.database().await;
+                assert_eq!(bench::execute(&database, change).await, 1);
+                let refused = if within {
+                    let mut tx = database.begin().await.unwrap();
+                    log.append_in(&mut tx, opened(1), &context()).await.unwrap_err()
+                } else {
+                    log.append(opened(1), &context()).await.unwrap_err()
+                };
+                assert!(matches!(refused, LogUnavailable::Suspended(_)), "{change}: {refused:?}");
+                assert!(matches!(log.health(), Health::Broken { .. }), "{change}: {:?}", log.health());
+                assert!(log.checkpoint().await.is_err(), "{change}: nothing is signed over it");
+            }
+        }
+    }
+}

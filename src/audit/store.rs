@@ -330,3 +330,22 @@ pub(super) mod bench {
         database.execute(sqlx::query(AssertSqlSafe(sql))).await.map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_group_is_two_statements_and_their_lengths_are_few() {
+        let all: Vec<u32> = (0..1000).collect();
+        let mut lengths = BTreeSet::new();
+        for many in 0..=all.len() {
+            let whole = &all[..many];
+            let chunks: Vec<&[u32]> = super::chunks(whole).collect();
+            assert_eq!(chunks.concat(), whole);
+            assert!(many > 256 || chunks.len() <= 2, "{many}");
+            lengths.extend(chunks.iter().map(|chunk| chunk.len()));
+        }
+        assert!(lengths.len() <= 31 && lengths.last() == Some(&256), "{lengths:?}");
+    }
+}

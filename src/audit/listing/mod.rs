@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 /// Entries listed by one transaction when nobody waits for them: whoever appends meanwhile waits for no more than that.
 pub(super) const BATCH: u64 = 128;
 /// When somebody has asked for them.
-pub(super) const ASKED_BATCH: u64 = 512;
+pub(super) const ASKED_BATCH: u64 = 1024;
 /// When more than these are appended by one transaction, so that the listing catches up.
 pub(super) const LARGEST_BATCH: u64 = 4096;
 

@@ -153,7 +153,7 @@ async fn an_entry_that_cannot_be_listed_is_named_and_does_not_stop_the_log() {
         let log = bench.open().await;
         fill(&log, 5).await;
         bench::execute(&bench.database().await, "UPDATE log_entries SET entry = leaf WHERE idx = 4").await;
-        let refused = log.list(&Filter::default(), 10).await.unwrap_err().to_string();
+        let refused = log.list_anew().await.unwrap_err().to_string();
         assert!(refused.contains("entry 4 "), "{refused}");
         log.append(opened(6), &Context::internal(crate::ids::RequestId::known("req_2"))).await.unwrap();
         assert!(log.count(&Filter::default()).await.is_err());
