@@ -329,3 +329,23 @@ async fn a_head_that_was_changed_is_not_appended_to() {
         }
     }
 }
+
+/// That the database answers and all is there is not enough: a disk that only reads does that, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_opens_again_only_when_it_was_written_to() {
+    let bench = Bench::sqlite();
+    let log = bench.open().await;
+    let database = bench.database().await;
+    let trigger = "CREATE TRIGGER refused BEFORE UPDATE ON log_head FOR EACH ROW BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    bench::execute(&database, trigger).await;
+    assert!(log.append(opened(1), &context()).await.is_err());
+    for _ in 0..50 {
+        assert!(matches!(log.health(), Health::Suspended { .. }));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench::execute(&database, "DROP TRIGGER refused").await;
+    while log.append(opened(2), &context()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(log.health(), Health::Open);
+}

@@ -509,3 +509,23 @@ fn too_slow() -> AuditError {
     let late = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("the database did not answer in {} seconds", COMMIT.as_secs()));
     AuditError::Database(DatabaseError::Sql(late.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listing_waits_for_a_pause_but_not_for_ever() {
+        let mut line = Line { queue: mpsc::channel(1).1, closing: Vec::new(), asking: Vec::new(), quiet: false, unlistable: false };
+        assert_eq!(line.until_listing(0), None);
+        assert_eq!(line.until_listing(1), Some(QUIET));
+        assert_eq!(line.until_listing(4 * HURRIED), Some(QUIET / 5));
+        assert!(!line.lists_now(100, 100) && line.lists_now(101, 100));
+        line.quiet = true;
+        assert_eq!(line.until_listing(1), Some(Duration::ZERO));
+        line.unlistable = true;
+        assert!(line.until_listing(1).is_none() && !line.lists_now(101, 100));
+        line.asking.push((1, oneshot::channel().0));
+        assert!(line.lists_now(0, 100) && line.until_listing(0) == Some(Duration::ZERO));
+    }
+}
