@@ -327,7 +327,7 @@ impl Shared {
     }
 
     /// Remembers a committed tree.
-    fn saw(&self, frontier: Frontier) {
+    pub(super) fn saw(&self, frontier: Frontier) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if frontier.size() > verified.size() {
             *verified = frontier;

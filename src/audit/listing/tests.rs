@@ -206,3 +206,42 @@ async fn what_is_not_listed_is_neither_erased_nor_said_to_be_listed() {
         assert!(matches!(log.list_anew().await, Err(AuditError::Unavailable(LogUnavailable::Closed))));
     }
 }
+
+/// Erasing, listing and listing anew hold the head: none of them meets another half done, in this process or in one beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lists_waits_for_whoever_holds_the_head() {
+    for bench in Bench::all().await {
+        let log = bench.open().await;
+        fill(&log, 5).await;
+        assert_eq!(log.count(&Filter::default()).await.unwrap(), 6);
+        let database = bench.database().await;
+        // In a transaction of somebody else, so that the task that appends and lists does not hear of it.
+        let mut tx = log.shared.database.begin().await.unwrap();
+        log.append_in(&mut tx, opened(6), &context()).await.unwrap();
+        log_store::commit(tx).await.unwrap();
+        let lock_it = async || {
+            let mut held = database.begin().await.unwrap();
+            log_store::lock_head(&mut held).await.unwrap();
+            held
+        };
+        let held = lock_it().await;
+        let asking = tokio::spawn({
+            let log = log.clone();
+            async move { log.count(&Filter::default()).await }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(in_table(&bench).await, 6);
+        held.rollback().await.unwrap();
+        assert_eq!(asking.await.unwrap().unwrap(), 7);
+        let held = lock_it().await;
+        let anew = tokio::spawn({
+            let log = log.clone();
+            async move { log.list_anew().await }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(in_table(&bench).await, 7);
+        held.rollback().await.unwrap();
+        assert_eq!(anew.await.unwrap().unwrap(), 7);
+        assert_eq!(log.check_listing().await.unwrap(), None);
+    }
+}
