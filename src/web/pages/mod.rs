@@ -16,6 +16,7 @@ mod receipts;
 mod search;
 mod shelves;
 mod symbol;
+mod text_page;
 mod text_views;
 mod transparency;
 
