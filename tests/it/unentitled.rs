@@ -30,6 +30,7 @@ fn pages(version: &str) -> Vec<String> {
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?hex=1"));
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?from=3"));
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?part=lines&from=1"));
+    pages.push(format!("/p/gateway/{version}/file/{MAIN}?since=v1.0"));
     pages.push(format!("/p/gateway/{version}/file/README.md?view=rendered"));
     pages.push(format!("/p/gateway/{version}/tree/src?part=rows"));
     pages.push(format!("/p/gateway/{version}/find/?q=main"));

@@ -17,6 +17,7 @@ mod search;
 mod shelves;
 mod symbol;
 mod terms;
+mod text_page;
 mod text_views;
 mod transparency;
 
