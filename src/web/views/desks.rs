@@ -88,3 +88,10 @@ pub struct AdministratorDesk {
     /// Figures: grants in force, agencies, people, products.
     pub figures: Vec<Figure>,
 }
+
+impl AdministratorDesk {
+    /// How many decisions this administrator may take.
+    fn waiting(&self) -> usize {
+        self.awaiting_me.len() + self.asks.iter().filter(|ask| !ask.own).count()
+    }
+}
