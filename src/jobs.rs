@@ -127,7 +127,7 @@ impl Jobs {
 
     /// Fetches a product's source and publishes what is new.
     pub async fn synchronise(&self, product: &Product, watch: &Watch) -> Result<Synced, JobError> {
-        let known = self.catalog.versions(&product.id).await?;
+        let known = self.catalog.every_version(&product.id).await?;
         let fetched = self.fetch(product, watch).await?;
         let found = to_publish(&fetched.refs, &known);
         if found.is_empty() && known.is_empty() && fetched.tags_upstream + fetched.branches_upstream > 0 {
@@ -194,7 +194,7 @@ impl Jobs {
 
     /// Keeps what is about to be published for good. What moved upstream is not among it.
     async fn accept(&self, product: &Product, fetched: &Fetched, found: &[NewVersion]) -> Result<(), JobError> {
-        let known = self.catalog.versions(&product.id).await?;
+        let known = self.catalog.every_version(&product.id).await?;
         let is_new = |one: &Ref| {
             let name = one.full_name();
             found.iter().any(|new| new.reference == name) && (one.kind == RefKind::Branch || !known.iter().any(|v| v.reference == name))
@@ -280,8 +280,13 @@ impl Jobs {
         let mut tx = self.database.begin().await?;
         self.queue.enqueue(&mut tx, Task::Synchronise, product.id.as_str()).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
-        self.wake.notify_one();
+        self.hurry();
         Ok(())
+    }
+
+    /// Has the worker look for what was just asked for.
+    pub fn hurry(&self) {
+        self.wake.notify_one();
     }
 
     pub async fn is_syncing(&self, product: &Product) -> Result<bool, JobError> {
@@ -381,6 +386,7 @@ impl Jobs {
     async fn run(&self, job: &Job) {
         let outcome = match job.task {
             Task::Synchronise => self.run_synchronise(&job.subject).await,
+            Task::Index => self.run_index(&job.subject).await,
         };
         let noted = match outcome {
             Ok(()) => self.queue.done(job).await,
@@ -399,6 +405,21 @@ impl Jobs {
         let quiet: Watch = Arc::new(|_| {});
         let (synced, _) = self.bring_up_to_date(&product, &quiet).await?;
         tracing::info!(product = product.name, new = synced.published.new.len(), moved = synced.published.moved.len(), "synchronised");
+        Ok(())
+    }
+
+    async fn run_index(&self, subject: &str) -> Result<(), JobError> {
+        let Some(product) = self.catalog.product(subject).await? else { return Ok(()) };
+        let quiet: Watch = Arc::new(|_| {});
+        let _ = self.index(&product, &quiet).await?;
+        Ok(())
+    }
+
+    /// Works off what is due now, and returns.
+    pub async fn work_off(&self) -> Result<(), JobError> {
+        while let Some(job) = self.queue.claim().await? {
+            self.run(&job).await;
+        }
         Ok(())
     }
 }

@@ -17,17 +17,22 @@ const TRIES: i64 = 5;
 pub enum Task {
     /// Fetch a product's source, publish what is new, and index it.
     Synchronise,
+    /// Bring a product's index to what is published now.
+    Index,
 }
 
 impl Task {
+    const ALL: [Self; 2] = [Self::Synchronise, Self::Index];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Synchronise => "synchronise",
+            Self::Index => "index",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        (text == Self::Synchronise.as_str()).then_some(Self::Synchronise)
+        Self::ALL.into_iter().find(|task| task.as_str() == text)
     }
 }
 

@@ -54,6 +54,8 @@ async fn the_table_of_routes() {
     GET  /admin/products                              administrator
     GET  /admin/products/new                          administrator
     GET  /admin/products/{name}                       administrator
+    GET  /admin/products/{name}/settings              administrator
+    GET  /admin/products/{name}/versions/{version}    administrator
     GET  /api/openapi.json                            signed in
     GET  /audit                                       auditor
     GET  /audit/entries/{index}                       auditor
@@ -107,7 +109,13 @@ async fn the_table_of_routes() {
     POST /admin/people/new                            administrator
     POST /admin/people/{id}/disable                   administrator
     POST /admin/products/new                          administrator
+    POST /admin/products/{name}/settings              administrator
     POST /admin/products/{name}/sync                  administrator
+    POST /admin/products/{name}/versions/{version}/acknowledge administrator
+    POST /admin/products/{name}/versions/{version}/approve administrator
+    POST /admin/products/{name}/versions/{version}/ask administrator
+    POST /admin/products/{name}/versions/{version}/refuse administrator
+    POST /admin/products/{name}/versions/{version}/withdraw administrator
     POST /reauthenticate                              signed in
     POST /search/saved                                reviewer
     POST /search/saved/{id}/remove                    reviewer

@@ -8,7 +8,9 @@ pub(super) mod fields;
 mod grants;
 mod people;
 mod products;
+mod product_settings;
 mod proposals;
+mod versions;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,7 +18,7 @@ use serde::Deserialize;
 
 pub(super) use fields::last_moment;
 pub(super) use grants::{row as grant_row, scope_words, state_of};
-pub(super) use products::version_row;
+pub(super) use products::{all_alarms as product_alarms, version_row};
 
 use super::AppState;
 use super::error::WebError;
@@ -56,6 +58,14 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/products/new", products::add)
         .get::<Administering, _, _>("/admin/products/{name}", products::show)
         .post::<Administering, _, _>("/admin/products/{name}/sync", products::sync)
+        .get::<Administering, _, _>("/admin/products/{name}/settings", product_settings::form)
+        .post::<Administering, _, _>("/admin/products/{name}/settings", product_settings::change)
+        .get::<Administering, _, _>("/admin/products/{name}/versions/{version}", versions::show)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/withdraw", versions::withdraw)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/ask", versions::ask)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/approve", versions::approve)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/refuse", versions::refuse)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/acknowledge", versions::acknowledge)
 }
 
 /// A form without fields of its own.
