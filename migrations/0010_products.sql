@@ -14,3 +14,27 @@ ALTER TABLE products ADD COLUMN quarantine BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE versions ADD COLUMN acknowledged_by TEXT REFERENCES accounts (id);
 ALTER TABLE versions ADD COLUMN acknowledged_at BIGINT;
 ALTER TABLE versions ADD COLUMN acknowledge_reason TEXT;
+
+-- Seconds between synchronisations that nobody asks for, 0 for none, and when the last one was asked for.
+ALTER TABLE products ADD COLUMN sync_every BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE products ADD COLUMN scheduled_at BIGINT;
+
+-- What a mirror's origin is shown, and what a webhook's caller knows. Sealed with a key that is in a file.
+CREATE TABLE mirror_secrets (
+    product_id TEXT NOT NULL REFERENCES products (id),
+    purpose TEXT NOT NULL,                -- credentials, webhook
+    sealed BYTEA NOT NULL,
+    told TEXT NOT NULL,                   -- what is shown of it, as in "token of fetcher"
+    set_at BIGINT NOT NULL,
+    set_by TEXT REFERENCES accounts (id), -- NULL: the command line
+    PRIMARY KEY (product_id, purpose)
+);
+
+-- How far a job has come, while it runs: for the pages of every process, not only of the one that works.
+ALTER TABLE jobs ADD COLUMN progress TEXT;
+CREATE INDEX jobs_subject ON jobs (subject, state);
+
+-- Whose signatures are trusted, as lines of allowed_signers, and what the signature of each version is worth by that.
+ALTER TABLE products ADD COLUMN signers TEXT NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN verdict TEXT NOT NULL DEFAULT 'unchecked';    -- good, unknown key, bad, unchecked
+ALTER TABLE versions ADD COLUMN signer TEXT;                                  -- who signed, or the unknown key's fingerprint

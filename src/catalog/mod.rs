@@ -6,18 +6,25 @@
 
 mod path;
 mod place;
+mod sealing;
+mod secrets;
 mod settings;
+mod signers;
 mod standing;
 mod store;
 mod tending;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
 
 pub use path::{PathError, RepoPath, name_text};
 pub use place::{Place, path_text};
-pub use settings::{Arrival, Settings};
+pub use sealing::{Purpose, SEALING_KEY, SealingError, Secret};
+pub use secrets::Kept;
+pub use settings::{Arrival, Every, Settings};
+pub use signers::{Signers, Verdict};
 pub use standing::{Act, Deed, Life, Standing, StandingError, TRANSITIONS};
 
 use crate::audit::{self, Context, Draft, Kind, Log, LogUnavailable, Outcome};
@@ -25,6 +32,8 @@ use crate::clock::{SharedClock, Timestamp};
 use crate::database::{Database, DatabaseError};
 use crate::ids::{Entropy, ProductId, VersionId};
 use crate::queue::Queue;
+
+use sealing::Sealer;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -40,6 +49,8 @@ pub enum CatalogError {
     Conflict,
     #[error(transparent)]
     Standing(#[from] StandingError),
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     #[error(transparent)]
     Log(#[from] LogUnavailable),
     #[error(transparent)]
@@ -63,6 +74,8 @@ pub struct Product {
     pub synced_at: Option<Timestamp>,
     /// Why the last synchronisation failed.
     pub problem: Option<String>,
+    /// When the last synchronisation was asked for that nobody but the schedule did.
+    pub scheduled_at: Option<Timestamp>,
     pub settings: Settings,
 }
 
@@ -79,6 +92,8 @@ pub struct Version {
     /// The tag object, where the tag is annotated.
     pub tag: Option<String>,
     pub signature: Signature,
+    /// What that is worth by the product's signers.
+    pub verdict: Verdict,
     pub authored_at: Timestamp,
     /// Since when it can be read; of one that waits in quarantine, when it was fetched.
     pub published_at: Timestamp,
@@ -140,6 +155,7 @@ pub struct NewVersion {
     pub commit: String,
     pub tag: Option<String>,
     pub signature: Signature,
+    pub verdict: Verdict,
     pub authored_at: Timestamp,
 }
 
@@ -168,13 +184,16 @@ pub struct Catalog {
     queue: Queue,
     clock: SharedClock,
     entropy: Entropy,
+    sealer: Sealer,
 }
 
 impl Catalog {
+    /// `keys` is the directory of keys.
     #[must_use]
-    pub fn new(database: Database, log: Log, clock: SharedClock, entropy: Entropy) -> Self {
+    pub fn new(database: Database, log: Log, clock: SharedClock, entropy: Entropy, keys: &Path) -> Self {
         let queue = Queue::new(database.clone(), Arc::clone(&clock), entropy.clone());
-        Self { database, log, queue, clock, entropy }
+        let sealer = Sealer::new(keys.join(SEALING_KEY), entropy.clone());
+        Self { database, log, queue, clock, entropy, sealer }
     }
 
     pub async fn products(&self) -> Result<Vec<Product>, CatalogError> {
@@ -209,10 +228,26 @@ impl Catalog {
     }
 
     /// Adds a product; `draft` says who did.
-    pub async fn add(&self, new: NewProduct, mut draft: Draft, context: &Context) -> Result<Product, CatalogError> {
+    pub async fn add(&self, new: NewProduct, draft: Draft, context: &Context) -> Result<Product, CatalogError> {
+        self.add_with(new, None, draft, context).await
+    }
+
+    /// Adds a product with the credentials for its source, and what is told of them.
+    pub async fn add_with(
+        &self,
+        new: NewProduct,
+        credentials: Option<(&Secret, &str)>,
+        mut draft: Draft,
+        context: &Context,
+    ) -> Result<Product, CatalogError> {
         let product = self.check(new)?;
         let mut tx = self.database.begin().await?;
         store::insert_product(&mut tx, &product).await?;
+        if let Some((secret, told)) = credentials {
+            let by = draft.actor.as_ref().map(|actor| actor.account.clone());
+            self.put(&mut tx, (&product.id, Purpose::Credentials), (secret, told), by.as_ref()).await?;
+            draft = draft.fact("credentials", json!(told));
+        }
         draft.place = Some(about(product.name.as_str(), None));
         draft = draft.fact("source", json!(product.source));
         draft = draft.fact("tags", json!(product.tags));
@@ -257,6 +292,11 @@ impl Catalog {
                 draft.place = Some(about(&product.name, Some((&new.name, &new.commit))));
                 draft = draft.fact("ref", json!(new.reference));
                 draft = draft.fact("signature", json!(new.signature.as_str()));
+                let (verdict, about) = new.verdict.parts();
+                draft = draft.fact("verdict", json!(verdict));
+                if let Some(about) = about {
+                    draft = draft.fact("signer", json!(about));
+                }
                 if let Some(tag) = &new.tag {
                     draft = draft.fact("tag", json!(tag));
                 }
@@ -295,6 +335,16 @@ impl Catalog {
         Ok(store::set_origin(&self.database, &product.id, &product.source, &product.branches.join("\n")).await?)
     }
 
+    /// Keeps what the signatures of a product's versions are worth.
+    pub async fn note_verdicts(&self, verdicts: &[(VersionId, Verdict)]) -> Result<(), CatalogError> {
+        let mut tx = self.database.begin().await?;
+        for (version, verdict) in verdicts {
+            store::note_verdict(&mut tx, version, verdict).await?;
+        }
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+
     pub async fn note_problem(&self, product: &ProductId, problem: &str) -> Result<(), CatalogError> {
         Ok(store::note_problem(&self.database, product, problem).await?)
     }
@@ -323,6 +373,7 @@ impl Catalog {
             created_at: self.clock.now(),
             synced_at: None,
             problem: None,
+            scheduled_at: None,
             settings: Settings::default(),
         })
     }

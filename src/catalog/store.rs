@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Act, Arrival, CatalogError, Life, NewVersion, Product, Settings, Signature, Standing, Version};
+use super::{Act, Arrival, CatalogError, Every, Kept, Life, NewVersion, Product, Purpose, Settings, Signature, Standing, Verdict, Version};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
 use crate::ids::{AccountId, ProductId, VersionId};
@@ -20,12 +20,18 @@ fn product(row: &AnyRow) -> Result<Product, DatabaseError> {
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         synced_at: row.try_get::<Option<i64>, _>("synced_at")?.map(Timestamp::from_micros),
         problem: row.try_get("problem")?,
+        scheduled_at: row.try_get::<Option<i64>, _>("scheduled_at")?.map(Timestamp::from_micros),
         settings: settings_of(row)?,
     })
 }
 
 fn settings_of(row: &AnyRow) -> Result<Settings, DatabaseError> {
-    Ok(Settings { arrival: if row.try_get::<i64, _>("quarantine")? == 0 { Arrival::Published } else { Arrival::Quarantined } })
+    let every = u64::try_from(row.try_get::<i64, _>("sync_every")?).unwrap_or(0);
+    Ok(Settings {
+        arrival: if row.try_get::<i64, _>("quarantine")? == 0 { Arrival::Published } else { Arrival::Quarantined },
+        every: Every::minutes(every / 60),
+        signers: row.try_get("signers")?,
+    })
 }
 
 /// Versions with the names of who acted on them.
@@ -49,6 +55,7 @@ fn version(row: &AnyRow) -> Result<Version, DatabaseError> {
         commit: row.try_get("commit_id")?,
         tag: row.try_get("tag_id")?,
         signature: Signature::parse(&row.try_get::<String, _>("signature")?),
+        verdict: Verdict::of(&row.try_get::<String, _>("verdict")?, row.try_get("signer")?),
         authored_at: Timestamp::from_micros(row.try_get("authored_at")?),
         published_at: Timestamp::from_micros(row.try_get("published_at")?),
         life: Life {
@@ -131,8 +138,8 @@ pub(super) async fn insert_version(
     (standing, now): (Standing, Timestamp),
 ) -> Result<bool, DatabaseError> {
     let done = sqlx::query(
-        "INSERT INTO versions (id, product_id, name, ref, commit_id, tag_id, signature, authored_at, published_at, rank, standing)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10) ON CONFLICT (product_id, name) DO NOTHING",
+        "INSERT INTO versions (id, product_id, name, ref, commit_id, tag_id, signature, authored_at, published_at, rank, standing, verdict, signer)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12) ON CONFLICT (product_id, name) DO NOTHING",
     )
     .bind(id.as_str())
     .bind(product.as_str())
@@ -144,6 +151,8 @@ pub(super) async fn insert_version(
     .bind(new.authored_at.micros())
     .bind(now.micros())
     .bind(standing.as_str())
+    .bind(new.verdict.parts().0)
+    .bind(new.verdict.parts().1.map(str::to_owned))
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -196,7 +205,7 @@ pub(super) async fn one_hand(tx: &mut Tx, one: &AccountId, other: &AccountId) ->
 /// A product's settings, locked until the transaction ends.
 pub(super) async fn settings(tx: &mut Tx, product: &ProductId) -> Result<Option<Settings>, DatabaseError> {
     // Writing a row as it is locks it on either database.
-    let row = sqlx::query("UPDATE products SET quarantine = quarantine WHERE id = $1 RETURNING quarantine")
+    let row = sqlx::query("UPDATE products SET quarantine = quarantine WHERE id = $1 RETURNING quarantine, sync_every, signers")
         .bind(product.as_str())
         .fetch_optional(&mut **tx)
         .await?;
@@ -204,9 +213,86 @@ pub(super) async fn settings(tx: &mut Tx, product: &ProductId) -> Result<Option<
 }
 
 pub(super) async fn save_settings(tx: &mut Tx, product: &ProductId, settings: &Settings) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE products SET quarantine = $2 WHERE id = $1")
+    sqlx::query("UPDATE products SET quarantine = $2, sync_every = $3, signers = $4 WHERE id = $1")
         .bind(product.as_str())
         .bind(i64::from(settings.arrival == Arrival::Quarantined))
+        .bind(settings.every.map_or(0, |every| i64::try_from(every.span().as_secs()).unwrap_or(0)))
+        .bind(settings.signers.clone())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Notes that a synchronisation is asked for now. False when none is due any more, since another process has asked.
+pub(super) async fn take_turn(tx: &mut Tx, product: &ProductId, now: Timestamp, due_before: Timestamp) -> Result<bool, DatabaseError> {
+    let done = sqlx::query(
+        "UPDATE products SET scheduled_at = $2
+         WHERE id = $1 AND sync_every > 0 AND COALESCE(scheduled_at, 0) <= $3 AND COALESCE(synced_at, 0) <= $3",
+    )
+    .bind(product.as_str())
+    .bind(now.micros())
+    .bind(due_before.micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether nothing is sealed yet.
+pub(super) async fn nothing_sealed(tx: &mut Tx) -> Result<bool, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM mirror_secrets").fetch_one(&mut **tx).await?;
+    Ok(row.try_get::<i64, _>(0)? == 0)
+}
+
+/// What is told of a secret.
+pub(super) async fn kept(database: &Database, product: &ProductId, purpose: Purpose) -> Result<Option<Kept>, DatabaseError> {
+    let row = sqlx::query(
+        "SELECT s.told, s.set_at, a.name FROM mirror_secrets s LEFT JOIN accounts a ON a.id = s.set_by
+         WHERE s.product_id = $1 AND s.purpose = $2",
+    )
+    .bind(product.as_str())
+    .bind(purpose.as_str())
+    .fetch_optional(database.pool())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Kept { told: row.try_get("told")?, at: Timestamp::from_micros(row.try_get("set_at")?), by: row.try_get("name")? }))
+}
+
+/// A secret as it is sealed, and its product's id, in one query whether or not either is there.
+pub(super) async fn sealed(database: &Database, product: &str, purpose: Purpose) -> Result<Option<(ProductId, Vec<u8>)>, DatabaseError> {
+    let row = sqlx::query(
+        "SELECT s.product_id, s.sealed FROM mirror_secrets s JOIN products p ON p.id = s.product_id WHERE p.name = $1 AND s.purpose = $2",
+    )
+    .bind(product.to_owned())
+    .bind(purpose.as_str())
+    .fetch_optional(database.pool())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some((ProductId::known(row.try_get::<String, _>("product_id")?), row.try_get("sealed")?)))
+}
+
+/// What was told of a secret that is removed or replaced; none when there was none.
+pub(super) async fn remove_secret(tx: &mut Tx, product: &ProductId, purpose: Purpose) -> Result<Option<String>, DatabaseError> {
+    let row = sqlx::query("DELETE FROM mirror_secrets WHERE product_id = $1 AND purpose = $2 RETURNING told")
+        .bind(product.as_str())
+        .bind(purpose.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(row.map(|row| row.try_get("told")).transpose()?)
+}
+
+pub(super) async fn insert_secret(
+    tx: &mut Tx,
+    (product, purpose): (&ProductId, Purpose),
+    (sealed, told): (Vec<u8>, &str),
+    (by, at): (Option<&AccountId>, Timestamp),
+) -> Result<(), DatabaseError> {
+    sqlx::query("INSERT INTO mirror_secrets (product_id, purpose, sealed, told, set_at, set_by) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(product.as_str())
+        .bind(purpose.as_str())
+        .bind(sealed)
+        .bind(told.to_owned())
+        .bind(at.micros())
+        .bind(by.map(|by| by.as_str().to_owned()))
         .execute(&mut **tx)
         .await?;
     Ok(())
@@ -253,6 +339,17 @@ pub(super) async fn acknowledge(tx: &mut Tx, version: &VersionId, moved_to: &str
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn note_verdict(tx: &mut Tx, version: &VersionId, verdict: &Verdict) -> Result<(), DatabaseError> {
+    let (word, about) = verdict.parts();
+    sqlx::query("UPDATE versions SET verdict = $2, signer = $3 WHERE id = $1")
+        .bind(version.as_str())
+        .bind(word)
+        .bind(about.map(str::to_owned))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn note_sync(tx: &mut Tx, product: &ProductId, now: Timestamp) -> Result<(), DatabaseError> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Act, Catalog, CatalogError, Deed, Product, Settings, Standing, Version, about, invalid, store};
+use super::{Act, Catalog, CatalogError, Deed, Product, Settings, Signers, Standing, Version, about, invalid, store};
 use crate::accounts::{Principal, Role, StepUp, done_by};
 use crate::audit::{Context, Draft, Kind, Outcome};
 use crate::database::DatabaseError;
@@ -130,16 +130,41 @@ impl Catalog {
         context: &Context,
     ) -> Result<(), CatalogError> {
         only_administrators(Some(by.principal()))?;
+        Signers::parse(&settings.signers)?;
         let mut tx = self.database.begin().await?;
         let before = store::settings(&mut tx, &product.id).await?.ok_or(CatalogError::Unknown)?;
         let Some((old, new)) = before.changes(settings) else { return Ok(()) };
         store::save_settings(&mut tx, &product.id, settings).await?;
+        if before.signers != settings.signers {
+            self.queue.enqueue(&mut tx, Task::Signatures, product.id.as_str()).await?;
+        }
         let mut draft = done_by(by.principal(), Kind::ProductChanged).at(about(&product.name, None));
         draft = draft.fact("before", old);
         draft = draft.fact("after", new);
         self.log.append_in(&mut tx, draft, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(())
+    }
+
+    /// Asks for a synchronisation of each product whose schedule says that one is due. True when there was one.
+    pub async fn ask_for_what_is_due(&self) -> Result<bool, CatalogError> {
+        let now = self.clock.now();
+        let mut asked = false;
+        for product in self.products().await? {
+            let Some(every) = product.settings.every else { continue };
+            let due_before = now.minus(every.span());
+            let last = product.synced_at.max(product.scheduled_at);
+            if last.is_some_and(|last| last > due_before) {
+                continue;
+            }
+            let mut tx = self.database.begin().await?;
+            if store::take_turn(&mut tx, &product.id, now, due_before).await? {
+                self.queue.enqueue(&mut tx, Task::Synchronise, product.id.as_str()).await?;
+                asked = true;
+            }
+            tx.commit().await.map_err(DatabaseError::from)?;
+        }
+        Ok(asked)
     }
 }
 
@@ -153,7 +178,7 @@ fn kind(deed: Deed) -> Kind {
 }
 
 /// Whoever may not tend products is told that there is nothing to tend.
-fn only_administrators(by: Option<&Principal>) -> Result<(), CatalogError> {
+pub(super) fn only_administrators(by: Option<&Principal>) -> Result<(), CatalogError> {
     if by.is_none_or(|by| by.role() == Role::Administrator) { Ok(()) } else { Err(CatalogError::Unknown) }
 }
 

@@ -14,7 +14,7 @@ use super::{DEFAULT_DATA, installation, progress, serve as serving};
 use crate::accounts::{NewAccount, Password, Role};
 use crate::audit::witness::Witnessing;
 use crate::audit::{Context, Draft, Kind, Outcome, Own, read_public};
-use crate::catalog::{NewProduct, Product};
+use crate::catalog::{NewProduct, Product, Secret};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::ids::{Entropy, RequestId};
@@ -291,10 +291,12 @@ pub(super) async fn mirror(command: MirrorCommand) -> anyhow::Result<()> {
     match command {
         MirrorCommand::Add { name, source, title, tags, branches, at } => {
             let portal = open(existing(&at)?).await?;
-            crate::mirrors::Source::parse(&source)?;
-            let new = NewProduct { name, title, source, tags, branches };
+            let (source, credentials) = crate::mirrors::Source::parse(&source)?.parted();
+            let credentials = credentials.map(|found| anyhow::Ok((Secret::new(found.to_json()?), found.told()))).transpose()?;
+            let credentials = credentials.as_ref().map(|(secret, told)| (secret, told.as_str()));
+            let new = NewProduct { name, title, source: source.address(), tags, branches };
             let draft = Draft::new(Kind::ProductCreated, Outcome::Done);
-            let product = portal.catalog.add(new, draft, &context(&portal.entropy)).await?;
+            let product = portal.catalog.add_with(new, credentials, draft, &context(&portal.entropy)).await?;
             bring(&portal, &product).await?;
             portal.log.close().await;
         }

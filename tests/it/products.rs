@@ -1,5 +1,10 @@
 //! Products and their versions as administrators tend them: quarantine, withdrawal and return by two hands, tags that moved.
 
+/// Schedules, webhooks, and the credentials of mirrors.
+mod mirrors;
+/// Signatures that the real programs make, and what they are worth here.
+mod signatures;
+
 use std::time::Duration;
 
 use git2::Repository;
@@ -44,23 +49,24 @@ fn ways(version: &str) -> Vec<String> {
     ways
 }
 
-/// What names versions, or looks through all that may be read.
-fn lists(version: &str) -> Vec<String> {
-    let mut lists: Vec<String> =
-        ["/", "/p", "/p/gateway", "/account", "/p/gateway/v2.0/tree/", "/p/gateway/compare/v1.1/v2.0"].map(str::to_owned).to_vec();
-    lists.push(format!("/p/gateway/v2.0/file/{MAIN}"));
+/// What names versions, or looks through all that may be read: the address, and what of it was typed.
+fn lists(version: &str, readable: &str) -> Vec<(String, String)> {
+    let mut lists: Vec<(String, String)> = ["/", "/p", "/p/gateway", "/account"].map(|page| (page.to_owned(), String::new())).to_vec();
+    for place in ["tree/".to_owned(), format!("file/{MAIN}")] {
+        lists.push((format!("/p/gateway/{readable}/{place}"), String::new()));
+    }
     for query in ["CANARY", "strcpy", "CANARY version:*", "strcpy version:*", "sym:value version:*", &format!("CANARY version:{version}")] {
-        lists.push(format!("/search?q={}", encoded(query)));
-        lists.push(format!("/search/export?format=jsonl&q={}", encoded(query)));
+        lists.push((format!("/search?q={}", encoded(query)), query.to_owned()));
+        lists.push((format!("/search/export?format=jsonl&q={}", encoded(query)), query.to_owned()));
     }
     for typed in ["product:gateway version:v", "CANARY version:* path:src", "version:* path:src/g"] {
-        lists.push(format!("/search/suggest?q={}", encoded(typed)));
+        lists.push((format!("/search/suggest?q={}", encoded(typed)), typed.to_owned()));
     }
     lists
 }
 
 /// Nothing of the version shows anywhere, and its pages are those of what was never there.
-async fn is_not_there(portal: &Portal, client: &Client, person: &Person, version: &str) {
+async fn is_not_there(portal: &Portal, (client, person): (&Client, &Person), version: &str, readable: &str) {
     let never = "/p/no-such-product/v9/file/never/there.c";
     let (html, json) = (client.get(never).await.is(404), client.get_json(never).await.is(404));
     for way in ways(version) {
@@ -71,11 +77,11 @@ async fn is_not_there(portal: &Portal, client: &Client, person: &Person, version
         assert_eq!(refusals.len(), before + 2, "{way}");
         assert!(refusals.iter().all(|entry| entry.outcome == Outcome::Denied));
     }
-    for list in lists(version) {
+    for (list, typed) in lists(version, readable) {
         for answer in [client.get(&list).await, client.get_json(&list).await] {
             assert!(answer.status == 200 || answer.status == 400, "{list}: {}", answer.status);
             let text = answer.text();
-            assert!(!text.contains(version) || list.contains(version), "{version} shows at {list}");
+            assert!(!text.contains(version) || typed.contains(version), "{version} shows at {list}");
             for canary in canaries_in(&answer.body) {
                 let pieces = &portal.library.canaries[&canary];
                 assert!(pieces.iter().any(|&at| portal.library.pieces[at].version != version), "{canary} shows at {list}");
@@ -104,18 +110,19 @@ async fn what_is_withdrawn_is_there_for_nobody_and_comes_back_by_two_hands(backe
     let opened = of_kind(&portal, Kind::FileOpened).await.len();
 
     first.post(&format!("{PLACE}/withdraw"), &[("reason", "It holds a key of ours.")]).await.is(303);
-    is_not_there(&portal, &reader, &person, "v1.0").await;
+    is_not_there(&portal, (&reader, &person), "v1.0", "v2.0").await;
     // Nor when the index has been brought to that; and what was read before is recorded still.
     portal.rooms.jobs.work_off().await.unwrap();
-    is_not_there(&portal, &reader, &person, "v1.0").await;
+    is_not_there(&portal, (&reader, &person), "v1.0", "v2.0").await;
     is_there(&reader, "v1.1").await;
+    assert!(!reader.get("/p/gateway/compare/v1.1/v2.0").await.is(200).text().contains("v1.0"));
     assert!(of_kind(&portal, Kind::FileOpened).await.len() > opened);
     let page = second.get(PLACE).await.is(200);
     assert!(page.text().contains("It holds a key of ours.") && canaries_in(&page.body).is_empty());
     // A fetch brings it back to nobody.
     first.post("/admin/products/gateway/sync", &[]).await.is(303);
     portal.rooms.jobs.work_off().await.unwrap();
-    is_not_there(&portal, &reader, &person, "v1.0").await;
+    is_not_there(&portal, (&reader, &person), "v1.0", "v2.0").await;
     second.post(&format!("{PLACE}/withdraw"), &[("reason", "again")]).await.is(409);
     second.post(&format!("{PLACE}/approve"), &[]).await.is(409);
 
@@ -168,7 +175,7 @@ async fn new_versions_wait_in_quarantine_until_two_release_them(backend: Backend
     portal.add("gateway").await;
     let by = portal.desk(&portal.administrators[0]).await;
     let product = portal.rooms.catalog.product("gateway").await.unwrap().unwrap();
-    let settings = Settings { arrival: Arrival::Quarantined };
+    let settings = Settings { arrival: Arrival::Quarantined, ..Settings::default() };
     portal.rooms.catalog.change_settings(&product, &settings, &by.step_up, &portal.context()).await.unwrap();
     portal.rooms.jobs.request_sync(&product).await.unwrap();
     portal.rooms.jobs.work_off().await.unwrap();
@@ -208,7 +215,7 @@ async fn new_versions_wait_in_quarantine_until_two_release_them(backend: Backend
         assert_eq!(file["versions"], serde_json::json!(["v1.0"]));
     }
     assert!(found["total"].as_u64().unwrap() > 0);
-    is_not_there(&portal, &reader, &person, "v1.1").await;
+    is_not_there(&portal, (&reader, &person), "v1.1", "v1.0").await;
     // What waits can be withdrawn, too.
     let other = "/admin/products/gateway/versions/v1.1";
     first.post(&format!("{other}/withdraw"), &[("reason", "Not what we tagged.")]).await.is(303);
@@ -334,14 +341,14 @@ async fn settings_are_changed_after_a_confirmation_and_recorded(backend: Backend
     let place = "/admin/products/gateway/settings";
     portal.clock.advance(Duration::from_secs(601));
     assert!(administrator.get(place).await.is(303).location().starts_with("/reauthenticate?"));
-    let fields = [("arrival", "quarantined")];
+    let fields = [("arrival", "quarantined"), ("every", "off")];
     assert!(administrator.post(place, &fields).await.is(303).location().starts_with("/reauthenticate?"));
     administrator.post("/reauthenticate", &[("password", &person.password), ("next", place)]).await.is(303);
     administrator.get(place).await.is(200);
-    administrator.post(place, &[("arrival", "odd")]).await.is(422);
+    administrator.post(place, &[("arrival", "odd"), ("every", "off")]).await.is(422);
     assert!(of_kind(&portal, Kind::ProductChanged).await.is_empty());
     // What is so already is no change.
-    administrator.post(place, &[("arrival", "published")]).await.is(303);
+    administrator.post(place, &[("arrival", "published"), ("every", "off")]).await.is(303);
     assert!(of_kind(&portal, Kind::ProductChanged).await.is_empty());
     administrator.post(place, &fields).await.is(303);
     let entries = of_kind(&portal, Kind::ProductChanged).await;

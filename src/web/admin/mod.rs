@@ -8,6 +8,7 @@ pub(super) mod fields;
 mod grants;
 mod people;
 mod products;
+mod progress;
 mod product_settings;
 mod proposals;
 mod versions;
@@ -58,8 +59,13 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/products/new", products::add)
         .get::<Administering, _, _>("/admin/products/{name}", products::show)
         .post::<Administering, _, _>("/admin/products/{name}/sync", products::sync)
+        .get::<Administering, _, _>("/admin/products/{name}/progress", progress::events)
         .get::<Administering, _, _>("/admin/products/{name}/settings", product_settings::form)
         .post::<Administering, _, _>("/admin/products/{name}/settings", product_settings::change)
+        .post::<Administering, _, _>("/admin/products/{name}/webhook", product_settings::make_webhook)
+        .post::<Administering, _, _>("/admin/products/{name}/webhook/remove", product_settings::remove_webhook)
+        .post::<Administering, _, _>("/admin/products/{name}/credentials", product_settings::set_credentials)
+        .post::<Administering, _, _>("/admin/products/{name}/credentials/remove", product_settings::remove_credentials)
         .get::<Administering, _, _>("/admin/products/{name}/versions/{version}", versions::show)
         .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/withdraw", versions::withdraw)
         .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/ask", versions::ask)

@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::agencies::count;
 use super::fields::patterns;
-use super::{Nothing, again, done, versions};
+use super::{Nothing, again, done, progress, versions};
 use crate::accounts::done_by;
 use crate::audit::Kind;
-use crate::catalog::{Arrival, CatalogError, NewProduct, Product, Signature, Standing, Version};
+use crate::catalog::{Arrival, CatalogError, Every, NewProduct, Product, Purpose, Secret, Signature, Standing, Verdict, Version};
 use crate::mirrors::Source;
 use crate::web::AppState;
 use crate::web::error::WebError;
@@ -60,12 +60,21 @@ pub(super) async fn form(who: Administering, State(portal): State<AppState>) -> 
 pub(super) async fn add(who: Administering, State(portal): State<AppState>, form: Protected<Typed>) -> Result<Response, WebError> {
     let typed = form.into_inner();
     let mut errors = FieldErrors::default();
-    if let Some(problem) = problem(typed.source.trim()) {
-        errors.add("source", problem);
-        return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, form_page(&who, &portal, typed, errors).await?));
-    }
+    let (source, credentials) = match Source::parse(&typed.source) {
+        Ok(source) => source.parted(),
+        Err(problem) => {
+            errors.add("source", format!("{problem}."));
+            return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, form_page(&who, &portal, typed, errors).await?));
+        }
+    };
+    let new = NewProduct { source: source.address(), ..typed.product() };
+    let credentials = match credentials {
+        Some(found) => Some((Secret::new(found.to_json().map_err(WebError::internal)?), found.told())),
+        None => None,
+    };
+    let credentials = credentials.as_ref().map(|(secret, told)| (secret, told.as_str()));
     let draft = done_by(&who.principal, Kind::ProductCreated);
-    let (field, problem) = match portal.catalog.add(typed.product(), draft, &who.visit.context).await {
+    let (field, problem) = match portal.catalog.add_with(new, credentials, draft, &who.visit.context).await {
         Ok(product) => {
             portal.jobs.request_sync(&product).await.map_err(WebError::internal)?;
             return done(&who, "The product was added, and its source is being fetched.", &address(&product)).await;
@@ -104,6 +113,7 @@ pub(super) async fn show(who: Administering, State(portal): State<AppState>, Pat
     let every = portal.catalog.every_version(&product.id).await?;
     let (alarms, rows) = (alarms(&product, &every), every.iter().map(|version| tended(&product, version)).collect());
     let versions = published(every);
+    let disk = portal.jobs.disk_use(&product).await.map_err(WebError::internal)?;
     let shell = who.shell(&portal, &product.title, Place::Products).await?;
     html(&ProductPage {
         csrf: shell.csrf.clone(),
@@ -111,10 +121,14 @@ pub(super) async fn show(who: Administering, State(portal): State<AppState>, Pat
         source_url: shown(&product.source),
         version_pattern: pattern_words(&product),
         quarantines: product.settings.arrival == Arrival::Quarantined,
+        schedule: product.settings.every.map_or_else(|| "when somebody asks".to_owned(), Every::words),
+        credentials: portal.catalog.kept(&product, Purpose::Credentials).await?.map(|kept| kept.told),
         synced_at: product.synced_at.map(crate::clock::Timestamp::micros),
         sync_failed: product.problem.is_some(),
         sync_report: product.problem.clone().unwrap_or_default(),
-        syncing: portal.jobs.is_syncing(&product).await.map_err(WebError::internal)?,
+        work: progress::work(&portal, &product).await?,
+        mirror_bytes: disk.mirror,
+        index_bytes: disk.index,
         index: portal.jobs.index_state(&product, &versions),
         alarms,
         published: versions.len() as u64,
@@ -132,7 +146,7 @@ pub(super) async fn sync(
 ) -> Result<Response, WebError> {
     let product = find(&portal, &name).await?;
     portal.jobs.request_sync(&product).await.map_err(WebError::internal)?;
-    done(&who, "The source is being fetched. Reload this page to see how it went.", &address(&product)).await
+    done(&who, "The source is being fetched.", &address(&product)).await
 }
 
 pub(super) async fn find(portal: &AppState, name: &str) -> Result<Product, WebError> {
@@ -213,15 +227,30 @@ pub(super) fn tag_kind(version: &Version) -> TagKind {
 }
 
 pub(in crate::web) fn version_row(version: Version) -> VersionRow {
+    let signature = signature(&version);
     VersionRow {
         tag: tag_kind(&version),
         name: version.name,
         href: None,
         commit: version.commit,
-        signed: version.signature != Signature::None,
+        signature: signature.0,
+        signature_class: signature.1,
         published_at: version.published_at.micros(),
         changes: None,
         moved: version.moved_to.zip(version.moved_at).map(|(to_commit, at)| MovedTag { to_commit, seen_at: at.micros() }),
+    }
+}
+
+/// What a version's signature is worth, in words and as a CSS class.
+pub(super) fn signature(version: &Version) -> (String, &'static str) {
+    match (version.signature, &version.verdict) {
+        (Signature::None, _) => ("unsigned".to_owned(), "dim"),
+        (_, Verdict::Good { by }) => (format!("good, by {by}"), ""),
+        (_, Verdict::UnknownKey { key }) => (format!("by an unknown key, {key}"), "dim"),
+        (_, Verdict::Bad) => ("bad".to_owned(), "deny"),
+        (Signature::OpenPgp, Verdict::Unchecked) => ("OpenPGP, not checked".to_owned(), "dim"),
+        (Signature::X509, Verdict::Unchecked) => ("X.509, not checked".to_owned(), "dim"),
+        (Signature::Ssh, Verdict::Unchecked) => ("SSH, not checked yet".to_owned(), "dim"),
     }
 }
 
@@ -240,17 +269,6 @@ fn shown(source: &str) -> String {
     Source::parse(source).map_or_else(|_| "an address that cannot be read".to_owned(), |source| source.to_string())
 }
 
-/// What keeps an address from being one to mirror from, a sentence.
-fn problem(source: &str) -> Option<String> {
-    match Source::parse(source) {
-        Err(error) => Some(format!("{error}.")),
-        Ok(Source::Url(url)) if shown(&url) != url => {
-            Some("Leave name and password out: the address stands in the record and on pages.".to_owned())
-        }
-        Ok(_) => None,
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -259,17 +277,12 @@ pub(super) mod tests {
     use crate::ids::{ProductId, VersionId};
 
     #[test]
-    fn an_address_with_a_password_is_neither_taken_nor_shown() {
+    fn an_address_with_a_password_is_not_shown() {
         for good in ["https://git.example/a.git", "ssh://git@git.example/a.git", "git@git.example:a.git", "/srv/git/a.git"] {
-            assert_eq!(problem(good), None, "{good}");
             assert_eq!(shown(good), good);
         }
         for secret in ["https://me:hunter2@git.example/a.git", "https://hunter2@git.example/a.git", "ssh://git:hunter2@git.example/a.git"] {
-            assert!(problem(secret).is_some(), "{secret}");
             assert!(!shown(secret).contains("hunter2"), "{secret}");
-        }
-        for bad in ["", "ftp://git.example/a.git", "http://git.example/a.git"] {
-            assert!(problem(bad).is_some(), "{bad}");
         }
     }
 
@@ -282,6 +295,7 @@ pub(super) mod tests {
             commit: "c0ffee".to_owned(),
             tag: tag.map(str::to_owned),
             signature: Signature::OpenPgp,
+            verdict: Verdict::Unchecked,
             authored_at: Timestamp::from_seconds(1),
             published_at: Timestamp::from_seconds(2),
             life: Life::new(Standing::Published),
@@ -297,7 +311,7 @@ pub(super) mod tests {
         assert_eq!(tag_kind(&version("refs/tags/v1", None, None)), TagKind::Lightweight);
         assert_eq!(tag_kind(&version("refs/heads/main", None, None)), TagKind::Branch);
         let row = version_row(version("refs/tags/v1", None, Some("beef")));
-        assert_eq!((row.moved.unwrap().seen_at, row.href, row.signed), (3_000_000, None, true));
+        assert_eq!((row.moved.unwrap().seen_at, row.href, row.signature.as_str()), (3_000_000, None, "OpenPGP, not checked"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::products::{address, find, tag_kind};
+use super::products::{address, find, signature, tag_kind};
 use super::{Because, Nothing, Trouble, again, confirmed, done};
 use crate::catalog::{Act, CatalogError, Deed, Product, Standing, Version};
 use crate::web::AppState;
@@ -112,25 +112,27 @@ fn at(product: &Product, version: &Version) -> String {
 
 async fn page(who: &SignedIn, portal: &AppState, product: &Product, version: Version, trouble: Trouble) -> Answer {
     let shell = who.shell(portal, &format!("{} of {}", version.name, product.title), Place::Products).await?;
+    let signature = signature(&version);
     let own = version.life.asked.as_ref().is_some_and(|asked| asked.by.as_ref() == Some(who.principal.account()));
-    let may = |deed| version.life.standing.after(deed).is_some();
     html(&VersionPage {
         csrf: shell.csrf.clone(),
         shell,
         state: state(version.life.standing),
         steps: steps(&version),
         sentence: sentence(&version),
-        may_withdraw: may(Deed::Withdraw),
-        may_ask: may(Deed::Ask),
-        may_approve: may(Deed::Approve) && !own,
-        may_refuse: may(Deed::Refuse),
+        deeds: [(Deed::Withdraw, "withdraw"), (Deed::Ask, "ask"), (Deed::Approve, "approve"), (Deed::Refuse, "refuse")]
+            .into_iter()
+            .filter(|(deed, _)| version.life.standing.after(*deed).is_some() && !(own && *deed == Deed::Approve))
+            .map(|(_, name)| name)
+            .collect(),
         own,
         here: format!("{}/versions/", address(product)),
         product: product.name.clone(),
         product_title: product.title.clone(),
         reference: version.reference.clone(),
         tag: tag_kind(&version),
-        signed: version.signature != crate::catalog::Signature::None,
+        signature: signature.0,
+        signature_class: signature.1,
         authored_at: version.authored_at.micros(),
         moved: version.moved_to.clone().zip(version.moved_at).map(|(to_commit, at)| MovedTag { to_commit, seen_at: at.micros() }),
         acknowledged: version.acknowledged.as_ref().map(acknowledged),

@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod disk;
+pub(crate) mod git_host;
 pub(crate) mod library;
 pub(crate) mod postgres;
 pub(crate) mod process;

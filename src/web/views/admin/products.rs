@@ -67,13 +67,20 @@ pub struct ProductPage {
     pub version_pattern: String,
     /// New versions wait in quarantine.
     pub quarantines: bool,
+    /// "every 6 hours", "when somebody asks".
+    pub schedule: String,
+    /// What is told of the credentials, where there are any.
+    pub credentials: Option<String>,
     /// Microseconds since the epoch, UTC.
     pub synced_at: Option<i64>,
     /// What the last synchronisation brought or why it failed, a sentence.
     pub sync_report: String,
     pub sync_failed: bool,
-    /// A synchronisation is under way or queued.
-    pub syncing: bool,
+    /// What is done about it now, or waits to be.
+    pub work: Option<Work>,
+    /// Bytes on this machine's disk.
+    pub mirror_bytes: u64,
+    pub index_bytes: u64,
     /// In words: "All 52 versions are indexed: 30,492 files, 412 MB."
     pub index: String,
     /// Moved tags and other alarms.
@@ -82,6 +89,16 @@ pub struct ProductPage {
     pub published: u64,
     /// Of any standing, newest first.
     pub versions: Vec<TendedVersion>,
+}
+
+/// What is done about a product now, or waits to be.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// A sentence.
+    pub text: String,
+    pub percent: Option<u8>,
+    /// It has been taken up.
+    pub runs: bool,
 }
 
 /// A version in an administrator's list.
@@ -152,16 +169,16 @@ pub struct VersionPage {
     /// In full, `refs/tags/v2.1`.
     pub reference: String,
     pub tag: TagKind,
-    pub signed: bool,
+    /// What its signature is worth.
+    pub signature: String,
+    pub signature_class: &'static str,
     /// Microseconds since the epoch, UTC.
     pub authored_at: i64,
     pub moved: Option<MovedTag>,
     /// Who has looked into that, and why it is no alarm, a sentence or two.
     pub acknowledged: Option<String>,
-    pub may_withdraw: bool,
-    pub may_ask: bool,
-    pub may_approve: bool,
-    pub may_refuse: bool,
+    /// What this administrator may do about it: `withdraw`, `ask`, `approve`, `refuse`.
+    pub deeds: Vec<&'static str>,
     /// This administrator asked to open it.
     pub own: bool,
     /// The reason typed before, kept when a form was not accepted.
@@ -169,7 +186,14 @@ pub struct VersionPage {
     pub errors: FieldErrors,
 }
 
-/// `/admin/products/{name}/settings`; posts the fields and `csrf` to the same address.
+impl VersionPage {
+    pub fn may(&self, deed: &str) -> bool {
+        self.deeds.contains(&deed)
+    }
+}
+
+/// `/admin/products/{name}/settings`; posts `arrival`, `every` and `csrf` to the same address; `csrf` to `…/webhook`, `…/webhook/remove` and
+/// `…/credentials/remove`; `user`, `token` or `key`, `passphrase` to `…/credentials`.
 #[derive(Debug, Template)]
 #[template(path = "admin/product_settings.html")]
 pub struct SettingsPage {
@@ -179,5 +203,30 @@ pub struct SettingsPage {
     pub title: String,
     pub arrivals: Vec<Choice>,
     pub arrival: String,
+    /// Minutes, or `off`.
+    pub intervals: Vec<Choice>,
+    pub every: String,
+    /// Lines of an `allowed_signers` file.
+    pub signers: String,
+    /// What is told of its secret, where it has one.
+    pub webhook: Option<String>,
+    pub webhook_url: String,
+    /// What is told of the credentials, where there are any.
+    pub credentials: Option<String>,
+    /// Whether the source is fetched over ssh; none of a path.
+    pub is_ssh: Option<bool>,
     pub errors: FieldErrors,
+}
+
+/// The answer to `/admin/products/{name}/webhook`: the one page that shows the secret.
+#[derive(Debug, Template)]
+#[template(path = "admin/webhook_made.html")]
+pub struct WebhookMade {
+    pub shell: Shell,
+    pub name: String,
+    pub title: String,
+    pub url: String,
+    pub secret: String,
+    /// What is told of it from here on.
+    pub told: String,
 }
