@@ -163,6 +163,7 @@ async fn look_up(options: &Options, data: &Path, repository: &git2::Repository, 
         commit: newest.commit.clone(),
         tag: None,
         signature: Signature::None,
+        verdict: lectern::catalog::Verdict::Unchecked,
         authored_at: Timestamp::from_seconds(0),
     };
     let in_order = |found: Vec<lectern::catalog::Unranked>| found.into_iter().map(|one| one.name).collect();

@@ -124,7 +124,12 @@ fn products(given: &[String]) -> anyhow::Result<Vec<Wanted>> {
                     .with_context(|| format!("there is nothing at {}. Check the path after {name}=", path.display()))?
                     .display()
                     .to_string(),
-                Source::Url(url) => url,
+                url @ Source::Url(_) => match url.parted() {
+                    (url, None) => url.address(),
+                    (url, Some(_)) => {
+                        bail!("{url}: a demonstration keeps no password. Leave it out, or use lectern init and lectern mirror add")
+                    }
+                },
             };
             Ok(Wanted { name: name.to_owned(), source })
         })

@@ -264,6 +264,9 @@ impl From<CatalogError> for WebError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Log(cause) => cause.into(),
+            CatalogError::Unknown => Self::NotFound,
+            CatalogError::Invalid { problem, .. } => Self::BadRequest(problem),
+            CatalogError::Standing(_) | CatalogError::Conflict => Self::BadRequest(error.to_string()),
             other => Self::internal(other),
         }
     }

@@ -306,7 +306,7 @@ fn refuse_cross_site(headers: &HeaderMap) -> Result<(), WebError> {
 }
 
 /// The client's address: the connection's, or what the outermost of our own proxies says.
-fn client_address(parts: &Parts, trusted_proxies: usize) -> String {
+pub(super) fn client_address(parts: &Parts, trusted_proxies: usize) -> String {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
     // Several header lines are one list (RFC 9110, section 5.3).
     let lines: Vec<_> = parts.headers.get_all("x-forwarded-for").iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();

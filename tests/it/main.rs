@@ -39,6 +39,8 @@ mod log_unavailable;
 mod nodes;
 /// Histories, blame and commits: known from how their repository was made, cut to what may be read, and recorded.
 mod past;
+/// Products as administrators tend them: quarantine, withdrawal, moved tags, mirrors and their credentials, signatures.
+mod products;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.
 mod reading;
 /// The table of routes: who may go where, and how everybody else is turned away.

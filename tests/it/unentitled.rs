@@ -231,6 +231,12 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
     .map(str::to_owned)
     .to_vec();
     refused(&portal, &entitled, &client, &never, "what was never there").await;
+
+    // And of what was there for them a moment ago.
+    let gateway = portal.rooms.catalog.product("gateway").await.unwrap().unwrap();
+    let version = portal.rooms.catalog.tended(&gateway.id, "v1.0").await.unwrap().unwrap();
+    portal.rooms.catalog.withdraw(&version, "over", &by.step_up, &portal.context()).await.unwrap();
+    refused(&portal, &entitled, &client, &without_product("v1.0"), "a version that was withdrawn").await;
 }
 
 async fn a_disabled_account_is_signed_out_in_the_middle(backend: Backend) {

@@ -10,8 +10,11 @@ mod grants;
 mod nominations;
 mod people;
 mod products;
+mod progress;
+mod product_settings;
 mod proposals;
 mod suspensions;
+mod versions;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -20,7 +23,7 @@ use serde::Deserialize;
 pub(super) use agreements::reminder_words;
 pub(super) use fields::last_moment;
 pub(super) use grants::{row as grant_row, scope_words, state_of};
-pub(super) use products::version_row;
+pub(super) use products::{all_alarms as product_alarms, version_row};
 
 use super::AppState;
 use super::error::WebError;
@@ -89,6 +92,19 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/products/new", products::add)
         .get::<Administering, _, _>("/admin/products/{name}", products::show)
         .post::<Administering, _, _>("/admin/products/{name}/sync", products::sync)
+        .get::<Administering, _, _>("/admin/products/{name}/progress", progress::events)
+        .get::<Administering, _, _>("/admin/products/{name}/settings", product_settings::form)
+        .post::<Administering, _, _>("/admin/products/{name}/settings", product_settings::change)
+        .post::<Administering, _, _>("/admin/products/{name}/webhook", product_settings::make_webhook)
+        .post::<Administering, _, _>("/admin/products/{name}/webhook/remove", product_settings::remove_webhook)
+        .post::<Administering, _, _>("/admin/products/{name}/credentials", product_settings::set_credentials)
+        .post::<Administering, _, _>("/admin/products/{name}/credentials/remove", product_settings::remove_credentials)
+        .get::<Administering, _, _>("/admin/products/{name}/versions/{version}", versions::show)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/withdraw", versions::withdraw)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/ask", versions::ask)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/approve", versions::approve)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/refuse", versions::refuse)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/acknowledge", versions::acknowledge)
 }
 
 /// A form without fields of its own.

@@ -116,19 +116,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     if let Some(alarm) = portal.log.health().alarm() {
         alarms.push(Notice::new(Tone::Danger, format!("Reading is suspended. {alarm}.")));
     }
-    for product in &products {
-        let href = format!("/admin/products/{}", product.name);
-        if let Some(problem) = &product.problem {
-            let text = format!("{} could not be synchronised: {problem}", product.title);
-            alarms.push(Notice::new(Tone::Danger, text).link("Look at it", &href));
-        }
-        let moved = portal.catalog.versions(&product.id).await?.iter().filter(|version| version.moved_to.is_some()).count();
-        if moved > 0 {
-            let text =
-                format!("{} of {} moved at their origin after they were published.", super::search::versions_words(moved), product.title);
-            alarms.push(Notice::new(Tone::Look, text).link("Look at them", href));
-        }
-    }
+    alarms.extend(admin::product_alarms(portal).await?);
     let suspended = portal.entitlements.suspensions().await?;
     if !suspended.is_empty() {
         let text = format!("{}.", crate::web::views::format::counted(suspended.len() as u64, "suspension holds", "suspensions hold"));

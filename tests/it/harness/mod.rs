@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod disk;
+pub(crate) mod git_host;
 pub(crate) mod library;
 pub(crate) mod postgres;
 pub(crate) mod process;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use lectern::accounts::{NewAccount, Password, Principal, Role, StepUp};
 use lectern::audit::{Context, Draft, Entry, Filter, Kind, Outcome};
-use lectern::catalog::{NewProduct, RepoPath};
+use lectern::catalog::{NewProduct, Product, RepoPath};
 use lectern::cli::installation;
 use lectern::clock::{Clock, FixedClock, SharedClock, Timestamp};
 use lectern::config::{Config, PasswordConfig};
@@ -195,8 +196,8 @@ impl Portal {
         Context::internal(RequestId::random(&self.rooms.entropy))
     }
 
-    /// Fetches, publishes and indexes a product of the library.
-    pub(crate) async fn bring(&self, product: &str) {
+    /// Adds a product of the library, and fetches nothing yet.
+    pub(crate) async fn add(&self, product: &str) -> Product {
         let new = NewProduct {
             name: product.to_owned(),
             title: format!("The {product}"),
@@ -204,7 +205,12 @@ impl Portal {
             tags: vec!["v*".to_owned()],
             branches: Vec::new(),
         };
-        let product = self.rooms.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &self.context()).await.unwrap();
+        self.rooms.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &self.context()).await.unwrap()
+    }
+
+    /// Fetches, publishes and indexes a product of the library.
+    pub(crate) async fn bring(&self, product: &str) {
+        let product = self.add(product).await;
         let quiet: lectern::jobs::Watch = Arc::new(|_| {});
         let (synced, _built) = self.rooms.jobs.bring_up_to_date(&product, &quiet).await.unwrap();
         assert_eq!(synced.versions, library::VERSIONS.len());
