@@ -230,7 +230,7 @@ async fn page(who: &SignedIn, portal: &AppState, product: &Product, typed: Typed
             .into_iter()
             .map(|arrival| match arrival {
                 Arrival::Published => choice(arrival.as_str(), "They are published at once"),
-                Arrival::Quarantined => choice(arrival.as_str(), "They wait in quarantine until two administrators release them"),
+                Arrival::Quarantined => choice(arrival.as_str(), "They wait until two administrators release them"),
             })
             .collect(),
         arrival: typed.arrival,
