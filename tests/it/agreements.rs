@@ -113,6 +113,12 @@ async fn whatever_is_suspended_cannot_be_read_until_two_have_lifted_it(backend: 
     let placed = &scene.kinds(Kind::SuspensionPlaced).await[3];
     assert_eq!((&placed.facts["subject"], &placed.facts["reason"]), (&Value::from("product"), &Value::from("an incident")));
     assert_eq!(placed.place.as_ref().unwrap().product, "gateway");
+    // The page of what is suspended says so, and leads to suspending what is not.
+    assert!(scene.first.get("/admin/products/gateway").await.is(200).text().contains("/admin/suspensions/new?subject=product"));
+    let fields = [("subject", "product"), ("id", "gateway"), ("reason", "once more")];
+    scene.first.post("/admin/suspensions/new", &fields).await.is(303);
+    let page = scene.first.get("/admin/products/gateway").await.is(200).text();
+    assert!(page.contains("once more") && !page.contains("/admin/suspensions/new"), "{page}");
     scene.first.get("/admin/suspensions/new?subject=reader&id=x").await.is(404);
     scene.first.get("/admin/suspensions/new?subject=grant&id=ent_none").await.is(404);
 }

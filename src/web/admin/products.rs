@@ -7,10 +7,12 @@ use serde::Deserialize;
 
 use super::agencies::count;
 use super::fields::patterns;
+use super::suspensions::{form_address, notice};
 use super::{Nothing, again, done, progress, versions};
 use crate::accounts::done_by;
 use crate::audit::Kind;
 use crate::catalog::{Arrival, CatalogError, Every, NewProduct, Product, Purpose, Secret, Signature, Standing, Verdict, Version};
+use crate::entitlements::{Subject, SubjectKind};
 use crate::mirrors::Source;
 use crate::web::AppState;
 use crate::web::error::WebError;
@@ -115,7 +117,12 @@ pub(super) async fn show(who: Administering, State(portal): State<AppState>, Pat
     let versions = published(every);
     let disk = portal.jobs.disk_use(&product).await.map_err(WebError::internal)?;
     let shell = who.shell(&portal, &product.title, Place::Products).await?;
+    let subject = Subject { kind: SubjectKind::Product, id: product.id.to_string(), name: product.name.clone() };
+    let held = notice(&portal, &subject.id).await?;
+    let suspend = held.is_none().then(|| form_address(&subject));
+    let alarms = held.into_iter().chain(alarms).collect();
     html(&ProductPage {
+        suspend,
         csrf: shell.csrf.clone(),
         shell,
         source_url: shown(&product.source),

@@ -61,6 +61,8 @@ pub struct ProductPage {
     pub csrf: String,
     pub name: String,
     pub title: String,
+    /// The page that suspends it; none while it is suspended.
+    pub suspend: Option<String>,
     /// Where it is mirrored from; credentials left out.
     pub source_url: String,
     /// Which tags or branches become versions.
