@@ -1,9 +1,9 @@
 //! How fast the log takes entries and how fast it is verified, on SQLite and on PostgreSQL.
 //!
 //! `cargo bench --bench log` appends with 1, 16, 64 and 256 writers, each waiting for its entry to be durable before it begins the next.
-//! Beside each row stands, from the same minute, a bare group commit: as many writers wait in the same way for records of 600 bytes, which
-//! one task puts into a table of two columns of the same database, all that wait by one commit. And a bare file: one loop writes such
-//! records and syncs after as many as the log committed together. The ratios say what the log costs besides waking those who wait and
+//! Beside each row stands, from the same minute, a bare group commit: as many writers wait in the same way for records as long as the entries
+//! with what is personal beside them, hashed by those who wait, which one loop puts into a table of the same database, a row each with its
+//! hash, all that wait by one commit. And a bare file: one loop writes such records and syncs after as many as the log committed together. The ratios say what the log costs besides waking those who wait and
 //! the database's commit, and besides the disk's sync. What the auditors' listing takes comes apart: the rate with it is over the row and
 //! the time until all of its entries were listed. Then the log is grown to a million entries, and verified from outside, through an
 //! export, and at a start. `-- --quick` is for seeing that it works; `-- --help` names the options.
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use clap::Parser;
 use cluster::Cluster;
+use lectern::audit::merkle::{Hash, leaf};
 use lectern::audit::{Context, Draft, Filter, Format, Kind, Log, Outcome, PathText, Place, export};
 use lectern::cli::installation;
 use lectern::clock::{SharedClock, SystemClock};
@@ -32,8 +33,6 @@ use tokio::sync::{mpsc, oneshot};
 mod cluster;
 
 const WRITERS: [usize; 4] = [1, 16, 64, 256];
-/// Bytes of a record of the bare loop: about those of an entry.
-const RECORD: usize = 600;
 
 /// How fast the log is appended to and verified
 #[derive(Parser)]
@@ -67,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     if options.quick {
         (options.seconds, options.entries) = (0.3, 5_000);
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(options))
+    lectern::cli::runtime()?.block_on(run(options))
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {
@@ -101,8 +100,9 @@ async fn measure_on(name: &str, data: &Path, url: Option<String>, span: Duration
     for writers in WRITERS {
         let appended = opened.append(writers, span).await?;
         let Appended { per_second, p50, p99, group, listed_per_second } = appended;
-        let bare = opened.bare_group_commit(writers, span).await? / per_second;
-        let file = bare_file(data, group, span)? / per_second;
+        let record = opened.stored_bytes().await?;
+        let bare = opened.bare_group_commit(writers, span, record).await? / per_second;
+        let file = bare_file(data, group, span, record)? / per_second;
         say(&format!(
             "| {writers} | {per_second:.0} | {p50:.2} | {p99:.2} | {group:.0} | {listed_per_second:.0} | {bare:.2} | {file:.2} |"
         ))?;
@@ -222,18 +222,28 @@ impl Opened {
         Ok(Appended { per_second: count / whole, p50: at(50), p99: at(99), group, listed_per_second: count / listed })
     }
 
-    /// How many records a second a table of two columns takes durably, when so many writers wait for theirs.
-    async fn bare_group_commit(&self, writers: usize, span: Duration) -> anyhow::Result<f64> {
+    /// What the newest entries are long, each with the personal part beside it.
+    async fn stored_bytes(&self) -> anyhow::Result<usize> {
+        let size = self.log.size().await?;
+        let entries = self.log.entries(size.saturating_sub(1000), size).await?;
+        let whole: usize = entries.iter().map(|e| e.bytes.len() + e.beside.as_ref().map_or(0, String::len)).sum();
+        Ok(whole / entries.len().max(1))
+    }
+
+    /// How many records a second a table takes durably, each in a row of its own with its hash, when so many writers wait for theirs.
+    async fn bare_group_commit(&self, writers: usize, span: Duration, bytes: usize) -> anyhow::Result<f64> {
         let mut connection = self.database.pool().acquire().await?;
-        sqlx::query("CREATE TABLE bare (idx BIGINT PRIMARY KEY, record BYTEA NOT NULL)").execute(&mut *connection).await?;
-        let (records, mut waiting) = mpsc::channel::<(Vec<u8>, oneshot::Sender<()>)>(4096);
+        let table = "CREATE TABLE bare (idx BIGINT PRIMARY KEY, hash BYTEA NOT NULL, record BYTEA NOT NULL)";
+        sqlx::query(table).execute(&mut *connection).await?;
+        let (records, mut waiting) = mpsc::channel::<(Hash, Vec<u8>, oneshot::Sender<()>)>(4096);
         let began = Instant::now();
         for _ in 0..writers {
             let records = records.clone();
             tokio::spawn(async move {
                 while began.elapsed() < span {
                     let (done, durable) = oneshot::channel();
-                    if records.send((vec![7; RECORD], done)).await.is_err() || durable.await.is_err() {
+                    let record = vec![7; bytes];
+                    if records.send((leaf(&record), record, done)).await.is_err() || durable.await.is_err() {
                         return;
                     }
                 }
@@ -248,22 +258,22 @@ impl Opened {
         let mut given: u32 = 0;
         while waiting.recv_many(&mut group, 256).await > 0 {
             let mut tx = connection.begin_with(start).await?;
-            // Lengths that are powers of two, so that each statement stays prepared.
+            // As the log does: few different lengths, so that each statement stays prepared.
             let mut rest = group.as_slice();
-            while let Some(length) = rest.len().checked_ilog2() {
-                let (chunk, after) = rest.split_at(1 << length.min(7));
-                let row = |n: usize| if nameless { "(?, ?)".to_owned() } else { format!("(${}, ${})", 2 * n + 1, 2 * n + 2) };
-                let rows: Vec<String> = (0..chunk.len()).map(row).collect();
-                let mut query = sqlx::query(AssertSqlSafe(format!("INSERT INTO bare (idx, record) VALUES {}", rows.join(", "))));
-                for (record, _) in chunk {
-                    query = query.bind(i64::from(given)).bind(record.as_slice());
+            while !rest.is_empty() {
+                let (chunk, after) = rest.split_at(if rest.len() < 16 { rest.len() } else { rest.len() / 16 * 16 });
+                let named = |n: usize| format!("(${}, ${}, ${})", 3 * n + 1, 3 * n + 2, 3 * n + 3);
+                let rows: Vec<String> = (0..chunk.len()).map(|n| if nameless { "(?, ?, ?)".to_owned() } else { named(n) }).collect();
+                let mut query = sqlx::query(AssertSqlSafe(format!("INSERT INTO bare (idx, hash, record) VALUES {}", rows.join(", "))));
+                for (hash, record, _) in chunk {
+                    query = query.bind(i64::from(given)).bind(hash.as_slice()).bind(record.as_slice());
                     given += 1;
                 }
                 query.execute(&mut *tx).await?;
                 rest = after;
             }
             tx.commit().await?;
-            for (_, done) in group.drain(..) {
+            for (.., done) in group.drain(..) {
                 // Whoever has left need not know.
                 let _ = done.send(());
             }
@@ -333,13 +343,13 @@ impl Groups {
 }
 
 /// How many records a second a file takes durably, when it is synced after each group of so many.
-fn bare_file(dir: &Path, group: f64, span: Duration) -> anyhow::Result<f64> {
+fn bare_file(dir: &Path, group: f64, span: Duration, bytes: usize) -> anyhow::Result<f64> {
     let path = dir.join("bare");
     let mut file = File::create(&path)?;
     let mut groups = Groups::of(group);
     let began = Instant::now();
     while began.elapsed() < span {
-        let records: Vec<u8> = groups.next().flat_map(|_| [7; RECORD]).collect();
+        let records = vec![7_u8; bytes * groups.next().len()];
         file.write_all(&records)?;
         file.sync_data()?;
     }

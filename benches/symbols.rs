@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench symbols -- --repository PATH [--tags 'v2.*']` extracts the symbols of the tags of a repository (of the newest, of all
 //! others, and with nothing new), looks names up through the real router, and holds what is defined in the newest tag against `ctags` where
-//! that is installed. `--only` chooses among these parts.
+//! that is installed; headers of C++ are left out of C, which they are named like. `--only` chooses among these parts.
 
 #![expect(clippy::cast_precision_loss, reason = "what is counted here stays far below 2^52")]
 
@@ -163,6 +163,7 @@ async fn look_up(options: &Options, data: &Path, repository: &git2::Repository, 
         commit: newest.commit.clone(),
         tag: None,
         signature: Signature::None,
+        verdict: lectern::catalog::Verdict::Unchecked,
         authored_at: Timestamp::from_seconds(0),
     };
     let in_order = |found: Vec<lectern::catalog::Unranked>| found.into_iter().map(|one| one.name).collect();
@@ -301,8 +302,17 @@ fn by_kind(what: &str, one: &Found, other: &Found) -> Vec<String> {
     kinds.into_iter().filter(|(_, (_, missing))| !missing.is_empty()).map(row).collect()
 }
 
+/// Whether a header has what only C++ has.
+fn is_of_cpp(header: &[u8]) -> bool {
+    let begins = |line: &str| ["namespace ", "template <", "template<", "class "].iter().any(|word| line.trim_start().starts_with(word));
+    String::from_utf8_lossy(header).lines().any(begins)
+}
+
 fn take(repository: &git2::Repository, id: git2::Oid, path: &str, work: &Path, ours: &mut Found) -> anyhow::Result<()> {
     let blob = repository.find_blob(id)?;
+    if Path::new(path).extension().is_some_and(|ending| ending == "h") && is_of_cpp(blob.content()) {
+        anyhow::bail!("ctags would be made to read C++ as C");
+    }
     let at = work.join(path);
     fs::create_dir_all(at.parent().unwrap_or(work))?;
     fs::write(&at, blob.content())?;

@@ -37,6 +37,14 @@ pub struct Config {
     pub session: SessionConfig,
     pub reading: ReadingConfig,
     pub search: SearchConfig,
+    pub grants: GrantsConfig,
+}
+
+/// What grants take.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantsConfig {
+    /// How many administrators besides the proposer have to approve a grant, at least.
+    pub approvals: i64,
 }
 
 /// The transparency log.
@@ -115,6 +123,13 @@ struct File {
     session: FileSession,
     reading: FileReading,
     search: FileSearch,
+    grants: FileGrants,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileGrants {
+    approvals: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -261,6 +276,7 @@ impl Config {
                 page_lines: size(within("reading.page_lines", file.reading.page_lines.map(|n| n as u64), 5_000, 100, 50_000)?),
             },
             search: check_search(&file.search)?,
+            grants: GrantsConfig { approvals: i64::from(narrow(within("grants.approvals", file.grants.approvals, 1, 1, 5)?)) },
             allow_unsafe_database: file.database.allow_unsafe.unwrap_or(false),
             listen,
             database,

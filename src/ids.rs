@@ -90,6 +90,14 @@ ids! {
     AgreementId "agr"
     /// A grant: what an agency may read under an agreement.
     EntitlementId "ent"
+    /// Somebody proposed as one of the people an agreement names.
+    NominationId "nom"
+    /// A change proposed to a signed agreement.
+    AmendmentId "amd"
+    /// What was attached to an agreement.
+    DocumentId "doc"
+    /// A suspension of a grant, an agreement, an agency or a product.
+    SuspensionId "sus"
     /// A product of the vendor.
     ProductId "prd"
     /// A published version of a product.

@@ -4,6 +4,7 @@
 
 mod corpus;
 mod history;
+mod progress;
 mod symbols;
 
 use std::path::{Path, PathBuf};
@@ -12,10 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use corpus::ProductCorpus;
+pub use progress::{DiskUse, Doing, Figures};
 use tokio::sync::Notify;
 
 use crate::audit::{self, Context, Draft, Log, LogUnavailable, Outcome};
-use crate::catalog::{Catalog, CatalogError, NewVersion, Product, Published, RepoPath, Signature, Unranked, Version};
+use crate::catalog::{
+    Catalog, CatalogError, NewVersion, Product, Published, Purpose, RepoPath, Signature, Signers, Unranked, Verdict, Version,
+};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Kind};
 use crate::ids::{Entropy, RequestId};
@@ -34,6 +38,8 @@ pub enum JobError {
     Pattern(#[from] naming::PatternError),
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error("the credentials that are kept for it cannot be read: set them anew on its settings page")]
+    Credentials,
     #[error("the index of {product} could not be built: {cause}")]
     Index { product: String, cause: SearchError },
     #[error("the history of {product} could not be indexed: {cause}")]
@@ -111,6 +117,11 @@ impl Jobs {
     /// Fetches a product's source, publishes what is new and indexes it.
     pub async fn bring_up_to_date(&self, product: &Product, watch: &Watch) -> Result<(Synced, Built), JobError> {
         let outcome = self.fetch_and_index(product, watch).await;
+        self.note(product, outcome).await
+    }
+
+    /// Keeps why something failed, for the product's page.
+    async fn note<T>(&self, product: &Product, outcome: Result<T, JobError>) -> Result<T, JobError> {
         if let Err(problem) = &outcome
             && !self.stop.load(Ordering::Relaxed)
         {
@@ -127,9 +138,14 @@ impl Jobs {
 
     /// Fetches a product's source and publishes what is new.
     pub async fn synchronise(&self, product: &Product, watch: &Watch) -> Result<Synced, JobError> {
-        let known = self.catalog.versions(&product.id).await?;
+        let known = self.catalog.every_version(&product.id).await?;
         let fetched = self.fetch(product, watch).await?;
-        let found = to_publish(&fetched.refs, &known);
+        let mut found = to_publish(&fetched.refs, &known);
+        let signers = Signers::parse(&product.settings.signers)?;
+        let ids = found.iter().map(|new| new.tag.clone().unwrap_or_else(|| new.commit.clone())).collect();
+        for (new, verdict) in found.iter_mut().zip(self.verdicts(product, signers, ids).await?) {
+            new.verdict = verdict;
+        }
         if found.is_empty() && known.is_empty() && fetched.tags_upstream + fetched.branches_upstream > 0 {
             return Err(JobError::NothingWanted {
                 product: product.name.clone(),
@@ -184,9 +200,13 @@ impl Jobs {
         let mirror = Mirror::at(&self.mirrors, &product.name)?;
         let source = Source::parse(&product.source)?;
         let wanted = Wanted::parse(&product.tags, &product.branches)?;
+        let credentials = match self.catalog.secret(&product.name, Purpose::Credentials).await? {
+            Some(secret) => Credentials::from_json(secret.reveal()).map_err(|_| JobError::Credentials)?,
+            None => Credentials::None,
+        };
         let (entropy, watch, stop) = (self.entropy.clone(), Arc::clone(watch), Arc::clone(&self.stop));
         let work = tokio::task::spawn_blocking(move || {
-            let request = mirrors::Request { source: &source, wanted: &wanted, credentials: &Credentials::None };
+            let request = mirrors::Request { source: &source, wanted: &wanted, credentials: &credentials };
             mirror.fetch(request, &entropy, &mut |progress| watch(Step::Fetch(progress)), &stop)
         });
         Ok(work.await??)
@@ -194,7 +214,7 @@ impl Jobs {
 
     /// Keeps what is about to be published for good. What moved upstream is not among it.
     async fn accept(&self, product: &Product, fetched: &Fetched, found: &[NewVersion]) -> Result<(), JobError> {
-        let known = self.catalog.versions(&product.id).await?;
+        let known = self.catalog.every_version(&product.id).await?;
         let is_new = |one: &Ref| {
             let name = one.full_name();
             found.iter().any(|new| new.reference == name) && (one.kind == RefKind::Branch || !known.iter().any(|v| v.reference == name))
@@ -280,12 +300,13 @@ impl Jobs {
         let mut tx = self.database.begin().await?;
         self.queue.enqueue(&mut tx, Task::Synchronise, product.id.as_str()).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
-        self.wake.notify_one();
+        self.hurry();
         Ok(())
     }
 
-    pub async fn is_syncing(&self, product: &Product) -> Result<bool, JobError> {
-        Ok(self.queue.is_pending(Task::Synchronise, product.id.as_str()).await?)
+    /// Has the worker look for what was just asked for.
+    pub fn hurry(&self) {
+        self.wake.notify_one();
     }
 
     /// How much of a product's versions can be searched, a sentence.
@@ -339,6 +360,9 @@ impl Jobs {
         }
         while !self.stop.load(Ordering::Relaxed) {
             self.refresh_indexes().await;
+            if let Err(cause) = self.catalog.ask_for_what_is_due().await {
+                tracing::error!(%cause, "what is due by schedule could not be asked for");
+            }
             match self.queue.claim().await {
                 Ok(Some(job)) => self.run(&job).await,
                 Ok(None) => {
@@ -379,9 +403,17 @@ impl Jobs {
     }
 
     async fn run(&self, job: &Job) {
-        let outcome = match job.task {
-            Task::Synchronise => self.run_synchronise(&job.subject).await,
+        let (watch, telling) = self.tell_progress(job);
+        let outcome = match self.catalog.product(&job.subject).await {
+            Ok(Some(product)) => match job.task {
+                Task::Synchronise => self.run_synchronise(&product, &watch).await,
+                Task::Index => self.run_index(&product, &watch).await,
+                Task::Signatures => self.check_signatures(&product).await,
+            },
+            Ok(None) => Ok(()),
+            Err(problem) => Err(problem.into()),
         };
+        telling.abort();
         let noted = match outcome {
             Ok(()) => self.queue.done(job).await,
             Err(problem) => {
@@ -394,11 +426,43 @@ impl Jobs {
         }
     }
 
-    async fn run_synchronise(&self, subject: &str) -> Result<(), JobError> {
-        let Some(product) = self.catalog.product(subject).await? else { return Ok(()) };
-        let quiet: Watch = Arc::new(|_| {});
-        let (synced, _) = self.bring_up_to_date(&product, &quiet).await?;
+    async fn run_synchronise(&self, product: &Product, watch: &Watch) -> Result<(), JobError> {
+        let (synced, _) = self.bring_up_to_date(product, watch).await?;
         tracing::info!(product = product.name, new = synced.published.new.len(), moved = synced.published.moved.len(), "synchronised");
+        Ok(())
+    }
+
+    /// Checks the signatures of all versions, whatever their standing, by the signers that are named now.
+    async fn check_signatures(&self, product: &Product) -> Result<(), JobError> {
+        let versions = self.catalog.every_version(&product.id).await?;
+        let ids = versions.iter().map(|version| version.tag.clone().unwrap_or_else(|| version.commit.clone())).collect();
+        let verdicts = self.verdicts(product, Signers::parse(&product.settings.signers)?, ids).await?;
+        let verdicts: Vec<_> = versions.into_iter().map(|version| version.id).zip(verdicts).collect();
+        Ok(self.catalog.note_verdicts(&verdicts).await?)
+    }
+
+    /// What the signatures of these tags and commits are worth, in their order.
+    async fn verdicts(&self, product: &Product, signers: Signers, ids: Vec<String>) -> Result<Vec<Verdict>, JobError> {
+        let mirror = Mirror::at(&self.mirrors, &product.name)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let signed = mirror.signed(&ids)?;
+            let check = |signed: Option<mirrors::Signed>| signed.map_or(Verdict::Unchecked, |one| signers.check(&one.text, &one.signature));
+            Ok::<_, JobError>(signed.into_iter().map(check).collect())
+        });
+        work.await?
+    }
+
+    async fn run_index(&self, product: &Product, watch: &Watch) -> Result<(), JobError> {
+        let outcome = self.index(product, watch).await.map(|_| ());
+        self.note(product, outcome).await
+    }
+
+    /// Works off what is due now, and returns.
+    pub async fn work_off(&self) -> Result<(), JobError> {
+        self.catalog.ask_for_what_is_due().await?;
+        while let Some(job) = self.queue.claim().await? {
+            self.run(&job).await;
+        }
         Ok(())
     }
 }
@@ -431,6 +495,7 @@ fn to_publish(refs: &[Ref], known: &[Version]) -> Vec<NewVersion> {
                 SignatureKind::Ssh => Signature::Ssh,
                 SignatureKind::X509 => Signature::X509,
             }),
+            verdict: Verdict::Unchecked,
             authored_at: Timestamp::from_seconds(one.time),
         });
     }

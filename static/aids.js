@@ -14,6 +14,8 @@ if (source) {
   const row = (number) => document.getElementById(`L${number}`);
   const numberOf = (element) => Number(element.id.slice(1));
   const body = (element) => element.querySelector(":scope > span");
+  const total = Number(source.dataset.of);
+  const wide = matchMedia("(min-width: 901px)");
   const paints = typeof Highlight === "function" && CSS.highlights;
   const known = new WeakMap();
 
@@ -124,19 +126,21 @@ if (source) {
   overlay.append(shelf);
   let shown = "";
 
-  function showScopes() {
-    const wanted = CODE && !document.documentElement.classList.contains("no-scopes") && matchMedia("(min-width: 901px)").matches;
+  // The scope lines to be shown, by their numbers; told before anything of the frame is written, so that the page is laid out once.
+  function wantedScopes() {
+    const wanted = CODE && !document.documentElement.classList.contains("no-scopes") && wide.matches;
     const height = Number.parseFloat(getComputedStyle(source).lineHeight);
     let chain = [];
     for (let depth = 0; wanted && depth <= DEEPEST; depth += 1) {
       const top = lineAt(depth * height + 1);
       const now = top ? scopes(numberOf(top)).slice(0, DEEPEST) : [];
-      if (now.length <= depth) {
-        chain = now;
-        break;
-      }
+      if (now.length <= depth) return now;
       chain = now;
     }
+    return chain;
+  }
+
+  function showScopes(chain) {
     const words = chain.join(" ");
     if (words === shown) return;
     shown = words;
@@ -276,12 +280,20 @@ if (source) {
     }
   }
 
-  function dress() {
-    const wanted = document.documentElement.classList.contains("spaces");
-    let element = lineAt(-200);
+  // The lines in view and a few around.
+  function inView() {
+    const seen = [];
     const edge = source.getBoundingClientRect().top + Math.min(source.clientHeight, innerHeight) + 400;
-    for (let count = 0; element && count < 400; count += 1) {
+    for (let element = lineAt(-200); element && seen.length < 400; element = row(numberOf(element) + 1)) {
       if (!element.classList.contains("folded") && element.getBoundingClientRect().top > edge) break;
+      seen.push(element);
+    }
+    return seen;
+  }
+
+  function dress(elements) {
+    const wanted = document.documentElement.classList.contains("spaces");
+    for (const element of elements) {
       const number = numberOf(element);
       if (CODE && element.dataset.looked === undefined) {
         element.dataset.looked = "";
@@ -296,7 +308,6 @@ if (source) {
         }
       }
       spaces(element, wanted);
-      element = row(number + 1);
     }
   }
 
@@ -312,8 +323,9 @@ if (source) {
     if (frame) return;
     frame = requestAnimationFrame(() => {
       frame = 0;
-      showScopes();
-      dress();
+      const [chain, seen] = [wantedScopes(), inView()];
+      showScopes(chain);
+      dress(seen);
     });
   }
   source.addEventListener("scroll", soon, { passive: true });
@@ -395,6 +407,15 @@ if (source) {
     return found;
   }
 
+  // Where it differs from another version, if one came from there: lines that came or became others, and lines before which some went.
+  const changes = (source.dataset.changes ?? "").split(" ").filter(Boolean).map((place) => {
+    const [, first, end] = /^(\d*)-(\d+)$/.exec(place);
+    return first ? { kind: "add", line: Number(first), end: Number(end) } : { kind: "del", line: Math.min(Number(end), total), end: Math.min(Number(end), total) };
+  });
+  function markChanges() {
+    for (const { kind, line, end } of changes) for (let number = line; number <= end; number += 1) row(number)?.classList.add(kind);
+  }
+
   const asked = wanted(source.dataset.find ?? "");
   function lookAgain() {
     const searched = asked.length > 0 ? places(asked) : [];
@@ -406,7 +427,8 @@ if (source) {
       range.selectNodeContents(sign);
       return { line: numberOf(sign.closest(".stretch > div")), range, hides: true };
     });
-    hits = word ? same : asked.length > 0 ? searched : hidden;
+    markChanges();
+    hits = word ? same : asked.length > 0 ? searched : changes.length > 0 ? changes : hidden;
     at = -1;
     drawMap();
     const what = word ? `“${word.text}”` : asked.length > 0 ? "What you searched for" : "";
@@ -414,14 +436,25 @@ if (source) {
   }
 
   function goTo(line, range) {
-    uncover(line);
-    row(line)?.scrollIntoView({ block: "center", inline: "nearest" });
-    painted("lectern-here", range ? [range] : []);
+    const there = () => {
+      uncover(line);
+      row(line)?.scrollIntoView({ block: "center", inline: "nearest" });
+      const here = range ?? (row(line) && whole(row(line)));
+      painted("lectern-here", here ? [here] : []);
+    };
+    if (row(line)) there();
+    else source.dispatchEvent(new CustomEvent("lectern:reach", { cancelable: true, detail: { line, then: there } }));
+  }
+
+  function whole(element) {
+    const range = document.createRange();
+    range.selectNodeContents(body(element));
+    return range;
   }
 
   document.addEventListener("lectern:step", (event) => {
     if (hits.length === 0) {
-      count.textContent = "Nothing to go to: click a word, or come from a search.";
+      count.textContent = "Nothing to go to: click a word, or come from a search or a comparison.";
       return;
     }
     if (at < 0) {
@@ -515,9 +548,11 @@ if (source) {
   document.addEventListener("lectern:reading", soon);
 
   // What later is known of lines, such as findings, is one more kind here.
-  const total = Number(source.dataset.of);
-  const marked = (kind, places) => places.map(({ line }) => ({ kind, line, from: (line - 1) / total, to: line / total }));
-  const drawMap = minimap(source, () => [...marked("hides", hidden), ...marked("hit", hits.filter((hit) => !hit.hides))], ({ line }) => goTo(line));
+  const marked = (kind, places) => places.map(({ line, end = line }) => ({ kind, line, from: (line - 1) / total, to: end / total }));
+  const ofKind = (kind) => changes.filter((change) => change.kind === kind);
+  const drawMap = minimap(source, () => [
+    ...marked("add", ofKind("add")), ...marked("del", ofKind("del")), ...marked("hides", hidden), ...marked("hit", hits.filter((hit) => hit.range && !hit.hides)),
+  ], ({ line }) => goTo(line));
   document.querySelector(".crumb")?.append(count);
   lookAgain();
   soon();

@@ -92,7 +92,7 @@ function help() {
     results() && ["n p", "Next and previous matching line"],
     (stops() || changes()) && ["n p", "Next and previous change"],
     document.querySelector(".comparing") && ["j k", "Next and previous file or page"],
-    source() && !stops() && !changes() && ["n p", "Next and previous hit: of what was searched for, of the word clicked, or of what hides"],
+    source() && !stops() && !changes() && ["n p", "Next and previous hit: of what was searched for, of the word clicked, of what changed, or of what hides"],
     source() && !changes() && ["l", "Go to a line or a range of lines"],
     source() && !changes() && ["z", "Fold or unfold the block at the line picked"],
     source() && !changes() && ["m", "Go to the bracket that matches the one clicked"],

@@ -17,7 +17,7 @@ use lectern::catalog::{NewProduct, Product};
 use lectern::cli::installation;
 use lectern::clock::SystemClock;
 use lectern::config::Config;
-use lectern::entitlements::{PathScope, Proposal, Window};
+use lectern::entitlements::{NewAgency, NewAgreement, PathScope, Proposal, Readers, Window};
 use lectern::ids::{AccountId, AgencyId, Entropy, RequestId};
 use lectern::web::{self, Portal};
 use tower::ServiceExt;
@@ -82,15 +82,15 @@ impl Site {
         let entitlements = &self.portal.entitlements;
         let [a, b, c] = self.portal.entropy.bytes::<3>();
         let mark = format!("{a:02x}{b:02x}{c:02x}");
-        let agency = entitlements.add_agency(&format!("Agency {mark}"), "Atlantis", None, &self.context()).await?;
+        let agency = entitlements.add_agency(NewAgency::named(&format!("Agency {mark}"), "Atlantis"), None, &self.context()).await?;
         let now = self.portal.clock.now();
         let term = Window { from: now, until: now.plus(Duration::from_secs(86_400)) };
-        let agreement = entitlements.sign_agreement(&agency.id, &mark, term, None, &self.context()).await?;
+        let agreement = entitlements.add_agreement(NewAgreement::signed(agency.id.clone(), &mark, term), None, &self.context()).await?;
         let mut people = Vec::new();
         for number in 0..count {
             let email = format!("reviewer{number}@{mark}.example");
             let (account, password) = self.account(&email, Role::Reviewer, Some(agency.id.clone())).await?;
-            entitlements.name_person(&agreement.id, &account, None, &self.context()).await?;
+            entitlements.name_person(&agreement.id, &account, &self.context()).await?;
             people.push((email, password));
         }
         let first = self.administrator(&format!("first@{mark}.example")).await?;
@@ -99,8 +99,10 @@ impl Site {
             agreement: agreement.id,
             versions: vec!["*".to_owned()],
             scope: PathScope::whole(),
+            readers: Readers::Everybody,
             window: term,
             purpose: "Measuring".to_owned(),
+            needed: 1,
         };
         let grant = entitlements.propose(proposal, product, first.principal(), &self.context()).await?;
         entitlements.approve(&grant, &second, &self.context()).await?;
@@ -130,7 +132,7 @@ impl Site {
         let session = Session::new(None, Arc::new(accounts.sessions()), None);
         let attempt = Attempt { email: email.to_owned(), password: Password::new(password), address: "here".to_owned() };
         accounts.sign_in(attempt, &session, &self.context()).await?;
-        accounts.principal(&session).await?.context("no session")
+        accounts.principal(&session, None).await?.context("no session")
     }
 
     /// Over HTTP, as a browser does. Gives the cookie.

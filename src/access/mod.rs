@@ -7,7 +7,7 @@ mod entitled;
 mod policy;
 
 pub use entitled::{Cleared, Entitled, NotWithin, Resource};
-pub use policy::{Action, Decision, Facts, Reason, Request, decide};
+pub use policy::{Action, Decision, Facts, Reason, Request, decide, fits};
 
 use crate::accounts::{Principal, done_by};
 use crate::audit::{self, Basis, Context, Kind, Log, LogUnavailable, Outcome};
@@ -258,7 +258,7 @@ impl Gate {
     }
 
     async fn facts(&self, principal: &Principal) -> Result<Facts, AccessError> {
-        Ok(Facts { role: principal.role(), held: self.entitlements.held_by(principal.account()).await? })
+        Ok(Facts { role: principal.role(), address: principal.address(), held: self.entitlements.held_by(principal.account()).await? })
     }
 
     async fn refuse(&self, principal: &Principal, wish: &Wish, reason: Reason, context: &Context) -> AccessError {

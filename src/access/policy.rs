@@ -3,6 +3,8 @@
 //! Nothing is permitted but by a grant for which every rule holds; each rule alone denies. Grants stand beside each other:
 //! what one excludes, another may open.
 
+use std::net::IpAddr;
+
 use globset::GlobBuilder;
 
 use crate::accounts::Role;
@@ -15,6 +17,8 @@ use crate::entitlements::{Held, PathScope, State};
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub role: Role,
+    /// Where the person asks from, where that is known.
+    pub address: Option<IpAddr>,
     pub held: Vec<Held>,
 }
 
@@ -57,8 +61,14 @@ pub enum Reason {
     Revoked,
     NotYet,
     Expired,
-    /// The agreement's term is over or has not begun, or it was ended.
+    /// The agreement's term is over or has not begun, it was ended, or is not signed or does not cover the product.
     Agreement,
+    /// The grant, or something it hangs on, is suspended.
+    Suspended,
+    /// The agreement does not admit the network it was asked from.
+    Address,
+    /// The person has yet to accept the agreement's terms.
+    Terms,
     Version,
     Path,
     /// It may be asked for, but it is not there.
@@ -76,6 +86,9 @@ impl Reason {
             Self::NotYet => "the grant has not begun",
             Self::Expired => "the grant has expired",
             Self::Agreement => "the agreement is not in force",
+            Self::Suspended => "the grant, or something it hangs on, is suspended",
+            Self::Address => "the agreement does not admit this network",
+            Self::Terms => "the agreement's terms are not accepted",
             Self::Version => "outside the grant's versions",
             Self::Path => "outside the grant's paths",
             Self::Missing => "there is nothing at this place",
@@ -110,7 +123,7 @@ pub(super) fn opening<'a>(facts: &'a Facts, product: &str, version: &str, now: T
     let mut closest = Reason::Product;
     let mut opening = Vec::new();
     for held in &facts.held {
-        match opens(held, product, version, now) {
+        match opens(held, product, version, facts.address, now) {
             Ok(()) => opening.push(held),
             Err(reason) => closest = closest.max(reason),
         }
@@ -118,13 +131,13 @@ pub(super) fn opening<'a>(facts: &'a Facts, product: &str, version: &str, now: T
     if opening.is_empty() { Err(closest) } else { Ok(opening) }
 }
 
-fn opens(held: &Held, product: &str, version: &str, now: Timestamp) -> Result<(), Reason> {
+fn opens(held: &Held, product: &str, version: &str, address: Option<IpAddr>, now: Timestamp) -> Result<(), Reason> {
     let grant = &held.entitlement;
     if held.product != product {
         return Err(Reason::Product);
     }
     match &grant.state {
-        State::Approved { approved } if approved.by != grant.proposed.by && approved.at <= now => {}
+        State::Approved { .. } if grant.is_well_approved(now) => {}
         State::Revoked { .. } => return Err(Reason::Revoked),
         _ => return Err(Reason::NotApproved),
     }
@@ -134,13 +147,29 @@ fn opens(held: &Held, product: &str, version: &str, now: Timestamp) -> Result<()
     if now >= grant.window.until {
         return Err(Reason::Expired);
     }
-    if !held.term.contains(now) || held.term_ended.is_some_and(|ended| ended <= now) {
+    let under = &held.under;
+    if under.draft || !under.term.contains(now) || under.ended.is_some_and(|ended| ended <= now) || !under.reach.covers(product) {
         return Err(Reason::Agreement);
     }
-    if !grant.versions.iter().any(|pattern| matches(pattern, version)) {
+    if under.suspended {
+        return Err(Reason::Suspended);
+    }
+    if !under.reach.admits(address) {
+        return Err(Reason::Address);
+    }
+    if under.terms_pending {
+        return Err(Reason::Terms);
+    }
+    if !fits(&grant.versions, version) {
         return Err(Reason::Version);
     }
     Ok(())
+}
+
+/// Whether a grant of these patterns is for a version.
+#[must_use]
+pub fn fits(patterns: &[String], version: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, version))
 }
 
 /// Whether a version's name fits a pattern. One that cannot be read fits nothing.
@@ -155,7 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entitlements::{Act, Entitlement, Window};
+    use crate::entitlements::{Act, Entitlement, Reach, Readers, Under, Window};
     use crate::ids::{AccountId, AgreementId, EntitlementId, ProductId};
 
     fn at(second: i64) -> Timestamp {
@@ -181,17 +210,35 @@ mod tests {
                 scope: PathScope { includes: vec![path("net")], excludes: vec![path("net/keys")] },
                 window: Window { from: at(100), until: at(200) },
                 purpose: "review".to_owned(),
+                readers: Readers::Everybody,
                 proposed: act("one", 1),
+                needed: 1,
+                approvals: vec![act("two", 10)],
                 state: State::Approved { approved: act("two", 10) },
+                emergency: None,
             },
             product: "gateway".to_owned(),
-            term: Window { from: at(50), until: at(300) },
-            term_ended: None,
+            under: Under {
+                term: Window { from: at(50), until: at(300) },
+                ended: None,
+                draft: false,
+                reach: Reach::default(),
+                suspended: false,
+                terms_pending: false,
+            },
         }
     }
 
+    fn admit(facts: &mut Facts, network: &str) {
+        facts.held[0].under.reach.addresses = vec![network.parse().unwrap()];
+    }
+
+    fn cover(facts: &mut Facts, product: &str) {
+        facts.held[0].under.reach.covers = vec![product.to_owned()];
+    }
+
     fn check(change: impl FnOnce(&mut Facts), product: &str, version: &str, place: &str, action: Action, now: i64) -> Result<(), Reason> {
-        let mut facts = Facts { role: Role::Reviewer, held: vec![held()] };
+        let mut facts = Facts { role: Role::Reviewer, address: "192.0.2.7".parse().ok(), held: vec![held()] };
         change(&mut facts);
         let request = Request { product, version, path: &path(place), action };
         match decide(&facts, &request, at(now)) {
@@ -219,19 +266,20 @@ mod tests {
             (check(|f| f.role = Role::Administrator, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Role)),
             (check(|f| f.role = Role::Auditor, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Role)),
             (check(|f| f.held.clear(), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Product)),
-            (check(|f| f.held[0].term_ended = Some(at(150)), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
-            (check(|f| f.held[0].term_ended = Some(at(151)), "gateway", "v1.2", "net/a.c", Read, 150), Ok(())),
-            (check(|f| f.held[0].term.until = at(150), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
+            (check(|f| f.held[0].under.ended = Some(at(150)), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
+            (check(|f| f.held[0].under.ended = Some(at(151)), "gateway", "v1.2", "net/a.c", Read, 150), Ok(())),
+            (check(|f| f.held[0].under.term.until = at(150), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
+            (check(|f| f.held[0].under.draft = true, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
+            (check(|f| f.held[0].under.suspended = true, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Suspended)),
+            (check(|f| f.held[0].under.terms_pending = true, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Terms)),
+            (check(|f| admit(f, "192.0.2.0/24"), "gateway", "v1.2", "net/a.c", Read, 150), Ok(())),
+            (check(|f| admit(f, "198.51.100.0/24"), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Address)),
+            (check(|f| cover(f, "ledger"), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
+            (check(|f| cover(f, "gateway"), "gateway", "v1.2", "net/a.c", Read, 150), Ok(())),
+            (check(|f| f.held[0].entitlement.needed = 2, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::NotApproved)),
             (check(|f| f.held[0].entitlement.state = State::Proposed, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::NotApproved)),
             (
-                check(
-                    |f| f.held[0].entitlement.state = State::Approved { approved: act("one", 10) },
-                    "gateway",
-                    "v1.2",
-                    "net/a.c",
-                    Read,
-                    150,
-                ),
+                check(|f| f.held[0].entitlement.approvals = vec![act("one", 10)], "gateway", "v1.2", "net/a.c", Read, 150),
                 Err(Reason::NotApproved),
             ),
             (
@@ -255,6 +303,13 @@ mod tests {
     }
 
     #[test]
+    fn patterns_stop_at_slashes() {
+        let patterns = ["v2.0".to_owned(), "x/*".to_owned()];
+        assert!(fits(&patterns, "v2.0") && fits(&patterns, "x/y"));
+        assert!(!fits(&patterns, "x/y/z") && !fits(&patterns, "v2.1") && !fits(&[], "v2.0"));
+    }
+
+    #[test]
     fn grants_stand_beside_each_other() {
         let also = |f: &mut Facts| {
             let mut other = held();
@@ -273,13 +328,16 @@ mod tests {
             from in 0_i64..400, until in 0_i64..400, place in "(net|net/keys|net/a|other|net/keys2)(/x)?", version in "v[12]\\.[0-9]",
         ) {
             let mut one = held();
-            one.term_ended = ended.map(at);
+            one.under.ended = ended.map(at);
             one.entitlement.window = Window { from: at(from), until: at(until) };
-            one.entitlement.state = match approved {
-                None => State::Proposed,
-                Some((second, own)) => State::Approved { approved: act(if own { "one" } else { "two" }, second) },
-            };
-            let facts = Facts { role: Role::Reviewer, held: vec![one] };
+            if let Some((second, own)) = approved {
+                let approved = act(if own { "one" } else { "two" }, second);
+                one.entitlement.approvals = vec![approved.clone()];
+                one.entitlement.state = State::Approved { approved };
+            } else {
+                one.entitlement.state = State::Proposed;
+            }
+            let facts = Facts { role: Role::Reviewer, address: None, held: vec![one] };
             let place = path(&place);
             let request = Request { product: "gateway", version: &version, path: &place, action: Action::Read };
             if let Decision::Permit { .. } = decide(&facts, &request, at(now)) {

@@ -103,10 +103,11 @@ impl Accounts {
         self.sessions.clone()
     }
 
-    /// Who is signed in in this session, now.
-    pub async fn principal(&self, session: &Session) -> Result<Option<Principal>, AccountError> {
+    /// Who is signed in in this session, now, asking from this network address.
+    pub async fn principal(&self, session: &Session, address: Option<&str>) -> Result<Option<Principal>, AccountError> {
         let Some(id) = session.id() else { return Ok(None) };
-        Ok(self.sessions.principal(id).await?)
+        let address = address.and_then(|address| address.parse().ok());
+        Ok(self.sessions.principal(id).await?.map(|principal| Principal { address, ..principal }))
     }
 
     /// Lets somebody in, or refuses with one reply for every reason. The entry is durable before the session opens.

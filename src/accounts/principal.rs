@@ -1,6 +1,7 @@
 //! Who is asking.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::audit::{Actor, Personal};
@@ -65,6 +66,7 @@ pub struct Principal {
     pub(super) agency: Option<Agency>,
     pub(super) session: SessionHash,
     pub(super) confirmed_at: Option<Timestamp>,
+    pub(super) address: Option<IpAddr>,
 }
 
 /// The agency someone works for, as far as a principal says it.
@@ -115,6 +117,12 @@ impl Principal {
     #[must_use]
     pub fn agency(&self) -> Option<&Agency> {
         self.agency.as_ref()
+    }
+
+    /// Where this request came from, as far as a proxy in front can be believed.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     #[must_use]

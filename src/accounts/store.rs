@@ -181,6 +181,7 @@ impl Sessions {
             agency: agency(&row)?,
             session: hash_of(id),
             confirmed_at: row.try_get::<Option<i64>, _>("confirmed_at")?.map(Timestamp::from_micros),
+            address: None,
         }))
     }
 

@@ -14,26 +14,27 @@ use super::merkle::{self, Hash};
 use crate::clock::Timestamp;
 use crate::ids::RequestId;
 
-/// The entry's JSON. Absent parts are left out.
+/// The entry's JSON. Absent parts are left out. Fields stand in the order of their names, as everywhere in an entry: so it is written
+/// in its canonical form at once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Form {
-    pub(super) v: u64,
-    pub(super) at: String,
-    pub(super) kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) actor: Option<Actor>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) place: Option<Place>,
+    pub(super) at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) basis: Option<Basis>,
-    pub(super) request: String,
-    pub(super) outcome: Outcome,
-    pub(super) salt: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) details: Option<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(super) facts: Map<String, Value>,
+    pub(super) kind: String,
+    pub(super) outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) place: Option<Place>,
+    pub(super) request: String,
+    pub(super) salt: String,
+    pub(super) v: u64,
 }
 
 impl Form {
@@ -48,18 +49,39 @@ impl Form {
     }
 }
 
+/// The personal part's JSON.
 #[derive(Serialize, Deserialize)]
-pub(super) struct PersonalForm {
-    #[serde(flatten)]
-    pub(super) personal: Personal,
-    pub(super) salt: String,
+struct PersonalForm {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agency_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    salt: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
 }
 
 impl Personal {
     /// Reads the personal part of an entry of this log, as [`Form::read`] does.
     pub(super) fn read(beside: &str) -> Result<Self, EntryError> {
         let form: PersonalForm = serde_json::from_str(beside).map_err(|e| EntryError::Form(e.to_string()))?;
-        Ok(form.personal)
+        let PersonalForm { address, agency_name, email, name, query, salt: _, user_agent } = form;
+        Ok(Self { name, email, address, user_agent, query, agency_name })
+    }
+
+    /// The canonical JSON that lies beside an entry; `None` when nothing is personal.
+    pub(super) fn write(self, salt: impl FnOnce() -> String) -> Option<String> {
+        if self == Self::default() {
+            return None;
+        }
+        let Self { name, email, address, user_agent, query, agency_name } = self;
+        Some(canonical(&PersonalForm { address, agency_name, email, name, query, salt: salt(), user_agent }))
     }
 }
 

@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::entry::{Form, PersonalForm, canonical, commitment};
+use super::entry::{Form, canonical, commitment};
 pub use super::kind::{Kind, UnknownKind};
 use super::merkle::{self, Hash};
 use super::tiles::LONGEST_ENTRY;
@@ -49,19 +49,19 @@ pub struct Actor {
 /// What it was done to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// First and last line, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<(u64, u64)>,
+    #[serde(flatten)]
+    pub path: Option<PathText>,
     /// The product's slug.
     pub product: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    #[serde(flatten)]
-    pub path: Option<PathText>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blob: Option<String>,
-    /// First and last line, counted from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lines: Option<(u64, u64)>,
 }
 
 /// A path as text, and its exact bytes when they are not UTF-8.
@@ -88,9 +88,9 @@ impl PathText {
 #[serde(deny_unknown_fields)]
 pub struct Basis {
     #[serde(serialize_with = "put_id", deserialize_with = "take_id")]
-    pub entitlement: EntitlementId,
-    #[serde(serialize_with = "put_id", deserialize_with = "take_id")]
     pub agreement: AgreementId,
+    #[serde(serialize_with = "put_id", deserialize_with = "take_id")]
+    pub entitlement: EntitlementId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,20 +261,19 @@ impl Draft {
         personal.address = personal.address.take().or_else(|| context.address.clone());
         personal.user_agent = personal.user_agent.take().or_else(|| context.user_agent.clone());
         personal.shorten();
-        let beside =
-            (*personal != Personal::default()).then(|| canonical(&PersonalForm { personal: personal.clone(), salt: entropy.hex::<16>() }));
+        let beside = self.personal.write(|| entropy.hex::<16>());
         let form = Form {
-            v: 1,
-            at: at.to_string(),
-            kind: self.kind.to_string(),
             actor: self.actor,
-            place: self.place,
+            at: at.to_string(),
             basis: self.basis,
-            request: context.request.to_string(),
-            outcome: self.outcome,
-            salt: entropy.hex::<16>(),
             details: beside.as_deref().map(commitment),
             facts: self.facts,
+            kind: self.kind.to_string(),
+            outcome: self.outcome,
+            place: self.place,
+            request: context.request.to_string(),
+            salt: entropy.hex::<16>(),
+            v: 1,
         };
         let entry = canonical(&form);
         if entry.len() > LONGEST_ENTRY {

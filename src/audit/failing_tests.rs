@@ -266,3 +266,124 @@ fn a_file_is_replaced_by_a_new_one() {
     assert_eq!(std::io::read_to_string(first).unwrap(), "one");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_too_long_is_told_so_and_the_queue_has_an_end() {
+    let bench = Bench::sqlite();
+    let database = bench.database().await;
+    let entropy = Entropy::seeded(1);
+    let key = LogKey::open_or_create(&bench.dir.path().join("keys"), ORIGIN, &entropy).unwrap();
+    let mut settings = Settings::new(bench.checkpoint_file());
+    (settings.deadline, settings.queue) = (Duration::from_millis(300), 2);
+    let log = Log::open(database.clone(), key, bench.clock.clone(), entropy, settings).await.unwrap();
+    let held = database.begin().await.unwrap();
+    let tries: Vec<_> = (0..8)
+        .map(|n| {
+            let log = log.clone();
+            tokio::spawn(async move { log.append(opened(n), &context()).await.unwrap_err() })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for one in tries {
+        answers.push(one.await.unwrap());
+    }
+    assert!(answers.contains(&LogUnavailable::Late) && answers.contains(&LogUnavailable::Busy), "{answers:?}");
+    while !log.is_late() {
+        assert_eq!(log.health(), Health::Open);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    held.rollback().await.unwrap();
+    while log.append(opened(1), &context()).await.is_err() {}
+    // Nothing is under way any more, however long nobody appends.
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        if !log.is_late() {
+            break;
+        }
+    }
+    assert!(!log.is_late());
+    bench.open().await;
+}
+
+/// An entry is appended where this process left the log, or where what is stored leads to from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_was_changed_is_not_appended_to() {
+    let changes = [
+        "UPDATE log_head SET root = (SELECT leaf FROM log_entries WHERE idx = 3)",
+        "UPDATE log_head SET frontier = root",
+        "UPDATE log_head SET size = 12",
+        "UPDATE log_head SET size = 10",
+    ];
+    for change in changes {
+        for within in [false, true] {
+            for bench in Bench::all().await {
+                let log = bench.open().await;
+                fill(&log, 10).await;
+                let database = bench.database().await;
+                assert_eq!(bench::execute(&database, change).await, 1);
+                let refused = if within {
+                    let mut tx = database.begin().await.unwrap();
+                    log.append_in(&mut tx, opened(1), &context()).await.unwrap_err()
+                } else {
+                    log.append(opened(1), &context()).await.unwrap_err()
+                };
+                assert!(matches!(refused, LogUnavailable::Suspended(_)), "{change}: {refused:?}");
+                assert!(matches!(log.health(), Health::Broken { .. }), "{change}: {:?}", log.health());
+                assert!(log.checkpoint().await.is_err(), "{change}: nothing is signed over it");
+            }
+        }
+    }
+}
+
+/// That the database answers and all is there is not enough: a disk that only reads does that, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_opens_again_only_when_it_was_written_to() {
+    let bench = Bench::sqlite();
+    let log = bench.open().await;
+    let database = bench.database().await;
+    let trigger = "CREATE TRIGGER refused BEFORE UPDATE ON log_head FOR EACH ROW BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    bench::execute(&database, trigger).await;
+    assert!(log.append(opened(1), &context()).await.is_err());
+    for _ in 0..50 {
+        assert!(matches!(log.health(), Health::Suspended { .. }));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench::execute(&database, "DROP TRIGGER refused").await;
+    while log.append(opened(2), &context()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(log.health(), Health::Open);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_let_in_before_storage_failed_is_refused_after() {
+    for bench in Bench::all().await {
+        let database = bench.database().await;
+        let log = bench.open().await;
+        fill(&log, 10).await;
+        // Held up in the middle of a commit, and one more behind it.
+        let mut held = database.begin().await.unwrap();
+        store::lock_head(&mut held).await.unwrap();
+        let append = |n| {
+            let log = log.clone();
+            tokio::spawn(async move { log.append(opened(n), &context()).await })
+        };
+        let first = append(1);
+        while log.shared.writing.lock().unwrap().is_none() || log.queue.capacity() < log.queue.max_capacity() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let second = append(2);
+        while log.queue.capacity() == log.queue.max_capacity() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        log.shared.suspend(&failure("1034"));
+        held.rollback().await.unwrap();
+        assert!(matches!(second.await.unwrap(), Err(LogUnavailable::Suspended(_))));
+        let stored = if first.await.unwrap().is_ok() { 12 } else { 11 };
+        assert_eq!(store::head(&database).await.unwrap().size, stored);
+        // What was verified last is not given up for less.
+        let seen = log.shared.verified().size();
+        log.shared.saw(Frontier::new());
+        assert_eq!(log.shared.verified().size(), seen);
+    }
+}

@@ -36,7 +36,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -110,6 +110,8 @@ pub struct Settings {
     pub queue: usize,
     /// How many of those who wait are served by one commit.
     pub group: usize,
+    /// How many entries the auditors' listing may be behind before those who append wait for it.
+    pub behind: u64,
     /// Where the last signed checkpoint is kept, outside the database (`DATA/checkpoint`).
     pub checkpoint_file: PathBuf,
     /// Who cosigns checkpoints, when somebody must. What they cosigned is kept beside the checkpoint, in `witnessed`.
@@ -117,10 +119,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Two seconds, 4,096 waiting, 256 to a commit.
+    /// Two seconds, 4,096 waiting, 256 to a commit, 262,144 not listed.
     #[must_use]
     pub fn new(checkpoint_file: PathBuf) -> Self {
-        Self { deadline: Duration::from_secs(2), queue: 4096, group: 256, checkpoint_file, witnesses: None }
+        Self { deadline: Duration::from_secs(2), queue: 4096, group: 256, behind: 1 << 18, checkpoint_file, witnesses: None }
     }
 }
 
@@ -175,6 +177,8 @@ struct Shared {
     /// The right edge of the committed tree as far as this process has verified it.
     verified: Mutex<Frontier>,
     health: RwLock<Health>,
+    /// When the write under way was begun.
+    writing: Mutex<Option<Instant>>,
     /// How many entries are known to be listed for auditors.
     listed: AtomicU64,
     /// The checkpoint signed last, by its size.
@@ -224,6 +228,7 @@ impl Log {
             settings,
             verified: Mutex::new(frontier),
             health: RwLock::new(Health::Open),
+            writing: Mutex::new(None),
             listed: AtomicU64::new(listed),
             signed: Mutex::new(None),
             moved: Arc::new(Notify::new()),
@@ -310,6 +315,13 @@ impl Log {
         let health = self.shared.health();
         // Without the task that appends nothing is, whatever it said last.
         if health == Health::Open && self.queue.is_closed() { Health::Closed } else { health }
+    }
+
+    /// Whether a write has been under way for longer than anybody waits for an entry. The log may not be suspended yet.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.is_some_and(|since| since.elapsed() > self.shared.settings.deadline)
     }
 
     /// The key that this log's checkpoints are verified with.

@@ -22,15 +22,15 @@
 
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::checkpoint::VerifierKey;
 use super::event::Sealed;
-use super::listing::{BATCH, LARGEST_BATCH, MOST_BEHIND};
-use super::merkle::Frontier;
+use super::listing::{ASKED_BATCH, BATCH, LARGEST_BATCH};
+use super::merkle::{Frontier, Hash};
 use super::receipt::Receipt;
 use super::store::{self, Head, Writer};
 use super::{AuditError, Health, LogUnavailable, Shared, durable_file, opening};
@@ -44,8 +44,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The least time between two writings of the checkpoint file.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
 
-/// How long nobody has appended when entries are listed that nobody asked for yet.
-const QUIET: Duration = Duration::from_millis(200);
+/// How long nobody has appended when entries are listed that nobody asked for yet; half as long when so many more are behind, and so on.
+const QUIET: Duration = Duration::from_millis(25);
+const HURRIED: u64 = 1024;
 
 pub(super) enum Message {
     Append(Job),
@@ -82,13 +83,14 @@ impl Line {
         } else if behind == 0 || self.unlistable {
             None
         } else {
-            Some(if self.quiet { Duration::ZERO } else { QUIET })
+            let times = u32::try_from(1 + behind / HURRIED).unwrap_or(u32::MAX);
+            Some(if self.quiet { Duration::ZERO } else { QUIET / times })
         }
     }
 
     /// Whether those who append wait until entries are listed.
-    fn lists_now(&self, behind: u64) -> bool {
-        !self.asking.is_empty() || behind > MOST_BEHIND && !self.unlistable
+    fn lists_now(&self, behind: u64, most_behind: u64) -> bool {
+        !self.asking.is_empty() || behind > most_behind && !self.unlistable
     }
 
     /// Takes messages in; returns those that append.
@@ -129,7 +131,7 @@ pub(super) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Message>) {
         let appending: usize = jobs.iter().map(|job| job.entries.len()).sum();
         line.quiet = received.is_none() || line.quiet && jobs.is_empty();
         let appended = jobs.is_empty() || shared.append_group(&mut writer, jobs, &mut line).await;
-        let lists = appended && (received.is_none() || line.lists_now(shared.behind()));
+        let lists = appended && (received.is_none() || line.lists_now(shared.behind(), shared.settings.behind));
         let listed = !lists || shared.list(&mut writer, &mut line, 2 * appending as u64).await;
         if appended && listed {
             pause = SHORTEST_PAUSE;
@@ -196,9 +198,9 @@ impl Shared {
         true
     }
 
-    /// Lists a batch of entries, about so many, and answers who waited for those. Whether the log can go on; an error suspends it, but for one of a single entry.
-    async fn list(&self, writer: &mut Writer, line: &mut Line, most: u64) -> bool {
-        let most = most.clamp(BATCH, LARGEST_BATCH);
+    /// Lists a batch of entries, so many or a few more, and answers who waited for those. Whether the log can go on; an error suspends it, but for one of a single entry.
+    async fn list(&self, writer: &mut Writer, line: &mut Line, least: u64) -> bool {
+        let most = least.clamp(if line.asking.is_empty() { BATCH } else { ASKED_BATCH }, LARGEST_BATCH);
         let before = self.listed();
         match self.patiently(self.list_batch(writer, most), line).await {
             Ok(()) => {
@@ -228,6 +230,13 @@ impl Shared {
 
     /// Waits for a write. When it takes too long, the log is suspended and the line is sent away meanwhile.
     async fn patiently<T>(&self, work: impl Future<Output = Result<T, AuditError>>, line: &mut Line) -> Result<T, AuditError> {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let done = self.patiently_to_its_end(work, line).await;
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        done
+    }
+
+    async fn patiently_to_its_end<T>(&self, work: impl Future<Output = Result<T, AuditError>>, line: &mut Line) -> Result<T, AuditError> {
         let mut work = pin!(work);
         if let Ok(done) = timeout(COMMIT, &mut work).await {
             return done;
@@ -271,22 +280,19 @@ impl Shared {
     }
 
     async fn append_to(&self, tx: &mut store::Connection, entries: &[Sealed]) -> Result<(Vec<Receipt>, Frontier), AuditError> {
-        // Before the head is read, so that it cannot be ahead of it.
-        let verified = self.verified();
-        let head = store::lock_head(tx).await?;
-        let mut frontier = extend(tx, verified, &head, self.key.public()).await?;
-        let first = frontier.size();
-        let mut nodes = Vec::new();
-        for sealed in entries {
-            frontier.push(sealed.leaf, |node, hash| {
-                if let Some(level) = node.tile_level() {
-                    nodes.push((level, node.index, *hash));
-                }
-            });
+        // Before the head is locked, so that it cannot be ahead of it; and nearly always it is the head.
+        let mut seen = self.verified();
+        let mut grown = Grown::from(&seen, entries);
+        if !store::move_head(tx, &seen, &grown.frontier).await? {
+            let head = store::lock_head(tx).await?;
+            seen = extend(tx, seen, &head, self.key.public()).await?;
+            grown = Grown::from(&seen, entries);
+            was_there(store::move_head(tx, &seen, &grown.frontier).await?)?;
         }
+        let first = seen.size();
+        let Grown { frontier, nodes } = grown;
         store::insert_entries(tx, first, entries).await?;
         store::insert_nodes(tx, &nodes).await?;
-        store::move_head(tx, first, &frontier).await?;
         let checkpoint = frontier.size();
         let receipts = (first..).zip(entries).map(|(index, s)| Receipt { index, leaf: s.leaf, checkpoint }).collect();
         Ok((receipts, frontier))
@@ -321,7 +327,7 @@ impl Shared {
     }
 
     /// Remembers a committed tree.
-    fn saw(&self, frontier: Frontier) {
+    pub(super) fn saw(&self, frontier: Frontier) {
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if frontier.size() > verified.size() {
             *verified = frontier;
@@ -421,7 +427,7 @@ impl Shared {
         let frontier = extend(&mut tx, verified, &head, self.key.public()).await?;
         let size = frontier.size();
         // To where it is: a write, as an entry would be.
-        store::move_head(&mut tx, size, &frontier).await?;
+        was_there(store::move_head(&mut tx, &frontier, &frontier).await?)?;
         store::commit_group(tx).await?;
         self.saw(frontier);
         Ok(size)
@@ -440,6 +446,28 @@ impl Shared {
             durable_file::replace(&file, note.as_bytes()).map_err(|e| super::keys::file_error(&file, e))
         });
         written.await.unwrap_or_else(|e| Err(opening::refuse(format!("the checkpoint file was not written: {e}"))))
+    }
+}
+
+/// A tree with more entries.
+struct Grown {
+    frontier: Frontier,
+    /// The nodes of tiles that they completed: level, number and hash.
+    nodes: Vec<(u32, u64, Hash)>,
+}
+
+impl Grown {
+    fn from(seen: &Frontier, entries: &[Sealed]) -> Self {
+        let mut frontier = seen.clone();
+        let mut nodes = Vec::new();
+        for sealed in entries {
+            frontier.push(sealed.leaf, |node, hash| {
+                if let Some(level) = node.tile_level() {
+                    nodes.push((level, node.index, *hash));
+                }
+            });
+        }
+        Self { frontier, nodes }
     }
 }
 
@@ -463,6 +491,11 @@ pub(super) async fn extend(on: &mut store::Connection, verified: Frontier, head:
     }
 }
 
+/// That the head was where it had been locked.
+fn was_there(moved: bool) -> Result<(), AuditError> {
+    if moved { Ok(()) } else { Err(opening::refuse("the head of the log moved while it was locked".to_owned())) }
+}
+
 /// Whether an error is one that the log does not open by itself after.
 fn is_final(error: &AuditError) -> bool {
     match error {
@@ -475,4 +508,24 @@ fn is_final(error: &AuditError) -> bool {
 fn too_slow() -> AuditError {
     let late = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("the database did not answer in {} seconds", COMMIT.as_secs()));
     AuditError::Database(DatabaseError::Sql(late.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listing_waits_for_a_pause_but_not_for_ever() {
+        let mut line = Line { queue: mpsc::channel(1).1, closing: Vec::new(), asking: Vec::new(), quiet: false, unlistable: false };
+        assert_eq!(line.until_listing(0), None);
+        assert_eq!(line.until_listing(1), Some(QUIET));
+        assert_eq!(line.until_listing(4 * HURRIED), Some(QUIET / 5));
+        assert!(!line.lists_now(100, 100) && line.lists_now(101, 100));
+        line.quiet = true;
+        assert_eq!(line.until_listing(1), Some(Duration::ZERO));
+        line.unlistable = true;
+        assert!(line.until_listing(1).is_none() && !line.lists_now(101, 100));
+        line.asking.push((1, oneshot::channel().0));
+        assert!(line.lists_now(0, 100) && line.until_listing(0) == Some(Duration::ZERO));
+    }
 }

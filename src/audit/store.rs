@@ -1,5 +1,6 @@
 //! The log's SQL, one text for SQLite and PostgreSQL. Nothing here decides anything.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use sqlx::any::AnyRow;
@@ -120,18 +121,13 @@ pub(super) async fn lock_head(tx: &mut Connection) -> Result<Head> {
     to_head(&sqlx::query(sql).fetch_one(tx).await?)
 }
 
-/// Moves the head from `old` leaves to `new`.
-pub(super) async fn move_head(tx: &mut Connection, old: u64, new: &Frontier) -> Result<()> {
-    let head = Head::of(new);
-    let moved = sqlx::query("UPDATE log_head SET size = $1, root = $2, frontier = $3 WHERE id = 1 AND size = $4")
-        .bind(signed(head.size))
-        .bind(head.root)
-        .bind(head.frontier)
-        .bind(signed(old))
-        .execute(tx)
-        .await?
-        .rows_affected();
-    if moved == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
+/// Moves the head from `old` to `new`, and locks it as [`lock_head`] does. Whether it was at `old`; nothing is changed otherwise.
+pub(super) async fn move_head(tx: &mut Connection, old: &Frontier, new: &Frontier) -> Result<bool> {
+    let (old, new) = (Head::of(old), Head::of(new));
+    let sql = "UPDATE log_head SET size = $1, root = $2, frontier = $3 WHERE id = 1 AND size = $4 AND root = $5 AND frontier = $6";
+    let query = sqlx::query(sql).bind(signed(new.size)).bind(new.root).bind(new.frontier);
+    let query = query.bind(signed(old.size)).bind(old.root).bind(old.frontier);
+    Ok(query.execute(tx).await?.rows_affected() == 1)
 }
 
 pub(super) async fn commit(tx: Tx) -> Result<()> {
@@ -276,7 +272,8 @@ pub(super) fn insert(on: &Connection, table: &str, columns: &str, width: usize, 
             if nameless {
                 sql.push('?');
             } else {
-                sql += &placeholder(row * width + column);
+                // A text takes all that is written to it.
+                let _ = write!(sql, "${}", row * width + column);
             }
         }
         sql.push(')');
@@ -292,11 +289,16 @@ pub(super) fn placeholder(number: usize) -> String {
     format!("${number}")
 }
 
-/// Runs whose lengths are powers of two, 128 at the most: few different texts, so that each stays prepared.
+/// Runs of 256 at the most whose lengths are multiples of 16, and a shorter one: two for a group, and few different texts, so that each
+/// stays prepared.
 pub(super) fn chunks<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = all;
     std::iter::from_fn(move || {
-        let length = 1 << rest.len().checked_ilog2()?.min(7);
+        let length = match rest.len() {
+            0 => return None,
+            few @ 1..16 => few,
+            many => many.min(256) / 16 * 16,
+        };
         let (chunk, after) = rest.split_at_checked(length)?;
         rest = after;
         Some(chunk)
@@ -326,5 +328,24 @@ pub(super) mod bench {
     /// As a room writes by itself, beside the log.
     pub(in crate::audit) async fn write(database: &Database, sql: &str) -> Result<(), sqlx::Error> {
         database.execute(sqlx::query(AssertSqlSafe(sql))).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_group_is_two_statements_and_their_lengths_are_few() {
+        let all: Vec<u32> = (0..1000).collect();
+        let mut lengths = BTreeSet::new();
+        for many in 0..=all.len() {
+            let whole = &all[..many];
+            let chunks: Vec<&[u32]> = super::chunks(whole).collect();
+            assert_eq!(chunks.concat(), whole);
+            assert!(many > 256 || chunks.len() <= 2, "{many}");
+            lengths.extend(chunks.iter().map(|chunk| chunk.len()));
+        }
+        assert!(lengths.len() <= 31 && lengths.last() == Some(&256), "{lengths:?}");
     }
 }

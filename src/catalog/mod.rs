@@ -1,21 +1,39 @@
 //! Products, their versions, and places in them.
 //!
-//! A version pins a commit when it is published and is never pointed at another: when its tag moves upstream, that is
-//! noted beside it and recorded.
+//! A version pins a commit when it is fetched and is never pointed at another: when its tag moves upstream, that is
+//! noted beside it and recorded. Whether it can be read at all is its standing: [`Catalog::versions`] and [`Catalog::locate`], which
+//! everything that readers see comes from, know published versions only.
 
 mod path;
 mod place;
+mod sealing;
+mod secrets;
+mod settings;
+mod signers;
+mod standing;
 mod store;
+mod tending;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
 pub use path::{PathError, RepoPath, name_text};
 pub use place::{Place, path_text};
+pub use sealing::{Purpose, SEALING_KEY, SealingError, Secret};
+pub use secrets::Kept;
+pub use settings::{Arrival, Every, Settings};
+pub use signers::{Signers, Verdict};
+pub use standing::{Act, Deed, Life, Standing, StandingError, TRANSITIONS};
 
 use crate::audit::{self, Context, Draft, Kind, Log, LogUnavailable, Outcome};
 use crate::clock::{SharedClock, Timestamp};
 use crate::database::{Database, DatabaseError};
 use crate::ids::{Entropy, ProductId, VersionId};
+use crate::queue::Queue;
+
+use sealing::Sealer;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -25,6 +43,14 @@ pub enum CatalogError {
     NameTaken(String),
     #[error("{problem}")]
     Invalid { field: &'static str, problem: String },
+    #[error("there is no such product or version")]
+    Unknown,
+    #[error("somebody else changed it at the same moment; look at it again")]
+    Conflict,
+    #[error(transparent)]
+    Standing(#[from] StandingError),
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     #[error(transparent)]
     Log(#[from] LogUnavailable),
     #[error(transparent)]
@@ -48,9 +74,12 @@ pub struct Product {
     pub synced_at: Option<Timestamp>,
     /// Why the last synchronisation failed.
     pub problem: Option<String>,
+    /// When the last synchronisation was asked for that nobody but the schedule did.
+    pub scheduled_at: Option<Timestamp>,
+    pub settings: Settings,
 }
 
-/// A published commit of a product.
+/// A commit of a product under a name.
 #[derive(Clone, Debug)]
 pub struct Version {
     pub id: VersionId,
@@ -63,11 +92,25 @@ pub struct Version {
     /// The tag object, where the tag is annotated.
     pub tag: Option<String>,
     pub signature: Signature,
+    /// What that is worth by the product's signers.
+    pub verdict: Verdict,
     pub authored_at: Timestamp,
+    /// Since when it can be read; of one that waits in quarantine, when it was fetched.
     pub published_at: Timestamp,
+    pub life: Life,
     /// Where upstream has pointed the reference since; not followed.
     pub moved_to: Option<String>,
     pub moved_at: Option<Timestamp>,
+    /// Who has looked into that.
+    pub acknowledged: Option<Act>,
+}
+
+impl Version {
+    /// Whether its reference was moved upstream and nobody has looked into it yet.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        self.moved_to.is_some() && self.acknowledged.is_none()
+    }
 }
 
 /// Whether a tag (or a branch's commit) carries a signature. Carrying one says nothing yet about whose it is.
@@ -112,6 +155,7 @@ pub struct NewVersion {
     pub commit: String,
     pub tag: Option<String>,
     pub signature: Signature,
+    pub verdict: Verdict,
     pub authored_at: Timestamp,
 }
 
@@ -127,6 +171,8 @@ pub struct Unranked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     pub new: Vec<String>,
+    /// Those of them that wait in quarantine.
+    pub quarantined: Vec<String>,
     /// Versions whose reference points elsewhere than when they were published, told for the first time.
     pub moved: Vec<String>,
 }
@@ -135,18 +181,28 @@ pub struct Published {
 pub struct Catalog {
     database: Database,
     log: Log,
+    queue: Queue,
     clock: SharedClock,
     entropy: Entropy,
+    sealer: Sealer,
 }
 
 impl Catalog {
+    /// `keys` is the directory of keys.
     #[must_use]
-    pub fn new(database: Database, log: Log, clock: SharedClock, entropy: Entropy) -> Self {
-        Self { database, log, clock, entropy }
+    pub fn new(database: Database, log: Log, clock: SharedClock, entropy: Entropy, keys: &Path) -> Self {
+        let queue = Queue::new(database.clone(), Arc::clone(&clock), entropy.clone());
+        let sealer = Sealer::new(keys.join(SEALING_KEY), entropy.clone());
+        Self { database, log, queue, clock, entropy, sealer }
     }
 
     pub async fn products(&self) -> Result<Vec<Product>, CatalogError> {
         Ok(store::products(&self.database).await?)
+    }
+
+    /// A version of any standing, by its name: for whoever tends it.
+    pub async fn tended(&self, product: &ProductId, version: &str) -> Result<Option<Version>, CatalogError> {
+        Ok(self.every_version(product).await?.into_iter().find(|one| one.name == version))
     }
 
     /// By name or id.
@@ -154,21 +210,44 @@ impl Catalog {
         Ok(store::find_product(&self.database, key).await?)
     }
 
-    /// Newest first.
+    /// What is published, newest first.
     pub async fn versions(&self, product: &ProductId) -> Result<Vec<Version>, CatalogError> {
+        let mut versions = store::versions(&self.database, product).await?;
+        versions.retain(|version| version.life.standing == Standing::Published);
+        Ok(versions)
+    }
+
+    /// Published or not, newest first: for whoever tends them. Nothing of this is for readers.
+    pub async fn every_version(&self, product: &ProductId) -> Result<Vec<Version>, CatalogError> {
         Ok(store::versions(&self.database, product).await?)
     }
 
-    /// A version by its product's name and its own.
+    /// A published version by its product's name and its own.
     pub async fn locate(&self, product: &str, version: &str) -> Result<Option<Version>, CatalogError> {
         Ok(store::locate(&self.database, product, version).await?)
     }
 
     /// Adds a product; `draft` says who did.
-    pub async fn add(&self, new: NewProduct, mut draft: Draft, context: &Context) -> Result<Product, CatalogError> {
+    pub async fn add(&self, new: NewProduct, draft: Draft, context: &Context) -> Result<Product, CatalogError> {
+        self.add_with(new, None, draft, context).await
+    }
+
+    /// Adds a product with the credentials for its source, and what is told of them.
+    pub async fn add_with(
+        &self,
+        new: NewProduct,
+        credentials: Option<(&Secret, &str)>,
+        mut draft: Draft,
+        context: &Context,
+    ) -> Result<Product, CatalogError> {
         let product = self.check(new)?;
         let mut tx = self.database.begin().await?;
         store::insert_product(&mut tx, &product).await?;
+        if let Some((secret, told)) = credentials {
+            let by = draft.actor.as_ref().map(|actor| actor.account.clone());
+            self.put(&mut tx, (&product.id, Purpose::Credentials), (secret, told), by.as_ref()).await?;
+            draft = draft.fact("credentials", json!(told));
+        }
         draft.place = Some(about(product.name.as_str(), None));
         draft = draft.fact("source", json!(product.source));
         draft = draft.fact("tags", json!(product.tags));
@@ -178,8 +257,8 @@ impl Catalog {
         Ok(product)
     }
 
-    /// Publishes what a fetch brought: new references as versions, moved ones as a note beside theirs. The versions, their
-    /// entries and the order stand or fall together.
+    /// Publishes what a fetch brought, or puts it into quarantine: new references as versions, moved ones as a note beside theirs. The
+    /// versions, their entries and the order stand or fall together.
     ///
     /// `found` holds every wanted reference there is upstream now; `order` gives the names newest first.
     pub async fn publish(
@@ -194,6 +273,8 @@ impl Catalog {
         let mut published = Published::default();
         let mut drafts = Vec::new();
         let mut tx = self.database.begin().await?;
+        // As it is set now: the fetch may have taken hours.
+        let arrival = store::settings(&mut tx, &product.id).await?.ok_or(CatalogError::Unknown)?.arrival;
         for new in found {
             if let Some(version) = known.iter().find(|version| version.name == new.name) {
                 if version.commit != new.commit && store::note_move(&mut tx, &version.id, &new.commit, now).await? {
@@ -205,16 +286,25 @@ impl Catalog {
                     drafts.push(draft);
                     published.moved.push(version.name.clone());
                 }
-            } else if store::insert_version(&mut tx, &VersionId::random(&self.entropy), &product.id, new, now).await? {
-                let mut draft = Draft::new(Kind::VersionPublished, Outcome::Done);
+            } else if store::insert_version(&mut tx, &VersionId::random(&self.entropy), &product.id, new, (arrival.standing(), now)).await?
+            {
+                let mut draft = Draft::new(arrival.kind(), Outcome::Done);
                 draft.place = Some(about(&product.name, Some((&new.name, &new.commit))));
                 draft = draft.fact("ref", json!(new.reference));
                 draft = draft.fact("signature", json!(new.signature.as_str()));
+                let (verdict, about) = new.verdict.parts();
+                draft = draft.fact("verdict", json!(verdict));
+                if let Some(about) = about {
+                    draft = draft.fact("signer", json!(about));
+                }
                 if let Some(tag) = &new.tag {
                     draft = draft.fact("tag", json!(tag));
                 }
                 drafts.push(draft);
                 published.new.push(new.name.clone());
+                if arrival == Arrival::Quarantined {
+                    published.quarantined.push(new.name.clone());
+                }
             }
         }
         let unranked =
@@ -230,6 +320,9 @@ impl Catalog {
         synced.place = Some(about(product.name.as_str(), None));
         synced = synced.fact("references", json!(found.len()));
         synced = synced.fact("new", json!(published.new.len()));
+        if !published.quarantined.is_empty() {
+            synced = synced.fact("quarantined", json!(published.quarantined.len()));
+        }
         synced = synced.fact("moved", json!(published.moved.len()));
         drafts.push(synced);
         self.log.append_all_in(&mut tx, drafts, context).await?;
@@ -240,6 +333,16 @@ impl Catalog {
     /// Changes where a product comes from and which branches are published as versions.
     pub async fn set_origin(&self, product: &Product) -> Result<(), CatalogError> {
         Ok(store::set_origin(&self.database, &product.id, &product.source, &product.branches.join("\n")).await?)
+    }
+
+    /// Keeps what the signatures of a product's versions are worth.
+    pub async fn note_verdicts(&self, verdicts: &[(VersionId, Verdict)]) -> Result<(), CatalogError> {
+        let mut tx = self.database.begin().await?;
+        for (version, verdict) in verdicts {
+            store::note_verdict(&mut tx, version, verdict).await?;
+        }
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
     }
 
     pub async fn note_problem(&self, product: &ProductId, problem: &str) -> Result<(), CatalogError> {
@@ -270,6 +373,8 @@ impl Catalog {
             created_at: self.clock.now(),
             synced_at: None,
             problem: None,
+            scheduled_at: None,
+            settings: Settings::default(),
         })
     }
 }

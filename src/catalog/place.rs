@@ -4,7 +4,7 @@ use super::RepoPath;
 use crate::audit;
 
 /// A path in a version of a product. The commit is the one the version pins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub product: String,
     pub version: String,

@@ -22,7 +22,7 @@ use crate::audit::{Context, Draft, Kind, Outcome};
 use crate::catalog::{NewProduct, Product, RepoPath};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::entitlements::{PathScope, Proposal, State, Window};
+use crate::entitlements::{NewAgency, NewAgreement, PathScope, Proposal, Readers, State, Window};
 use crate::ids::{AgreementId, Entropy, RequestId};
 use crate::mirrors::{Source, enclosing_repository};
 use crate::web::Portal;
@@ -124,7 +124,12 @@ fn products(given: &[String]) -> anyhow::Result<Vec<Wanted>> {
                     .with_context(|| format!("there is nothing at {}. Check the path after {name}=", path.display()))?
                     .display()
                     .to_string(),
-                Source::Url(url) => url,
+                url @ Source::Url(_) => match url.parted() {
+                    (url, None) => url.address(),
+                    (url, Some(_)) => {
+                        bail!("{url}: a demonstration keeps no password. Leave it out, or use lectern init and lectern mirror add")
+                    }
+                },
             };
             Ok(Wanted { name: name.to_owned(), source })
         })
@@ -221,11 +226,11 @@ impl Demo {
             let known = portal.entitlements.agency(agency).await?;
             let known = match known {
                 Some(known) => known,
-                None => portal.entitlements.add_agency(agency, country, None, &self.context()).await?,
+                None => portal.entitlements.add_agency(NewAgency::named(agency, country), None, &self.context()).await?,
             };
             if portal.entitlements.agreement(reference).await?.is_none() {
                 let term = Window { from: now.minus(DAY), until: now.plus(365 * DAY) };
-                portal.entitlements.sign_agreement(&known.id, reference, term, None, &self.context()).await?;
+                portal.entitlements.add_agreement(NewAgreement::signed(known.id, reference, term), None, &self.context()).await?;
             }
         }
         for (account, (name, email, role, agency)) in accounts.iter().zip(PEOPLE) {
@@ -250,7 +255,7 @@ impl Demo {
             for account in portal.accounts.list().await? {
                 let theirs = account.agency.as_ref().is_some_and(|a| a.name == agency);
                 if theirs && !named.contains(&account.id) {
-                    portal.entitlements.name_person(&agreement.id, &account.id, None, &self.context()).await?;
+                    portal.entitlements.name_person(&agreement.id, &account.id, &self.context()).await?;
                 }
             }
         }
@@ -366,8 +371,10 @@ impl Demo {
             agreement,
             versions: vec!["*".to_owned()],
             scope: PathScope { includes: vec![include], excludes: Vec::new() },
+            readers: Readers::Everybody,
             window,
             purpose: "Demonstration".to_owned(),
+            needed: 1,
         };
         let entitlements = &self.portal.entitlements;
         let id = entitlements.propose(proposal, product, &by.0.principal, &self.context()).await?;
@@ -386,7 +393,7 @@ impl Demo {
             .sign_in(attempt, &session, &self.context())
             .await
             .with_context(|| format!("{} cannot sign in with the password in {ACCOUNTS}. Start over with --fresh", account.email))?;
-        let principal = portal.accounts.principal(&session).await?.ok_or_else(|| anyhow!("the session was lost"))?;
+        let principal = portal.accounts.principal(&session, None).await?.ok_or_else(|| anyhow!("the session was lost"))?;
         let step_up = portal.accounts.stepped_up(&principal).ok_or_else(|| anyhow!("the clock jumped while signing in"))?;
         Ok(Desk { session, principal, step_up })
     }

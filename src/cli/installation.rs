@@ -26,7 +26,7 @@ use crate::queue::Queue;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
 use crate::symbols::Symbols;
-use crate::web::{Allowance, Portal, Tokens};
+use crate::web::{Allowance, HookBrake, Portal, Tokens};
 
 /// Where the last signed checkpoint is kept, outside the database.
 const CHECKPOINT: &str = "checkpoint";
@@ -167,7 +167,7 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
     let log = log(&config, &database, &clock, &entropy).await?;
     mirrors::sweep(&config.mirrors())?;
     let accounts = Accounts::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone(), &config)?;
-    let catalog = Catalog::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
+    let catalog = Catalog::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone(), &config.keys());
     let entitlements = Entitlements::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
     let gate = Gate::new(entitlements.clone(), catalog.clone(), log.clone(), Arc::clone(&clock));
     let inspection = Inspection::new(database.clone(), log.clone(), Arc::clone(&clock), entropy.clone());
@@ -197,6 +197,7 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
         allowance: Arc::new(Allowance::new(config.search, Arc::clone(&clock), cores)),
         inspection,
         jobs,
+        hooks: HookBrake::new(Arc::clone(&clock)),
         clock,
         entropy,
         config,

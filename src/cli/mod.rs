@@ -56,6 +56,9 @@ enum Command {
     Witness(witness::WitnessArgs),
 }
 
+/// After how many steps of other work a thread looks for what came from outside.
+const ATTENTIVE: u32 = 8;
+
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -67,7 +70,7 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(cause) => return told(&anyhow::anyhow!("the runtime cannot be started: {cause}")),
     };
@@ -75,6 +78,16 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(problem) => told(&problem),
     }
+}
+
+/// The threads that everything runs on.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    // A database answers from outside of these threads, and whoever appends to the log waits for a few of its answers, one after the
+    // other: they are looked for more often than tokio does when there is much to do.
+    tokio::runtime::Builder::new_multi_thread().enable_all().global_queue_interval(ATTENTIVE).event_interval(ATTENTIVE).build()
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -14,7 +14,7 @@ use super::{DEFAULT_DATA, installation, progress, serve as serving};
 use crate::accounts::{NewAccount, Password, Role};
 use crate::audit::witness::Witnessing;
 use crate::audit::{Context, Draft, Kind, Outcome, Own, read_public};
-use crate::catalog::{NewProduct, Product};
+use crate::catalog::{NewProduct, Product, Secret};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::ids::{Entropy, RequestId};
@@ -80,9 +80,19 @@ pub(super) enum VersionCommand {
         #[command(flatten)]
         at: Installation,
     },
-    /// Publish what fits the product's patterns in its mirror's origin
+    /// Fetch what fits the product's patterns in its mirror's origin and publish it, or put it into quarantine as is set for the product
     Publish {
         product: String,
+        #[command(flatten)]
+        at: Installation,
+    },
+    /// Take a version from every reader at once; to put it back takes two administrators
+    Withdraw {
+        product: String,
+        version: String,
+        /// Why; it stands in the record
+        #[arg(long)]
+        reason: String,
         #[command(flatten)]
         at: Installation,
     },
@@ -281,10 +291,12 @@ pub(super) async fn mirror(command: MirrorCommand) -> anyhow::Result<()> {
     match command {
         MirrorCommand::Add { name, source, title, tags, branches, at } => {
             let portal = open(existing(&at)?).await?;
-            crate::mirrors::Source::parse(&source)?;
-            let new = NewProduct { name, title, source, tags, branches };
+            let (source, credentials) = crate::mirrors::Source::parse(&source)?.parted();
+            let credentials = credentials.map(|found| anyhow::Ok((Secret::new(found.to_json()?), found.told()))).transpose()?;
+            let credentials = credentials.as_ref().map(|(secret, told)| (secret, told.as_str()));
+            let new = NewProduct { name, title, source: source.address(), tags, branches };
             let draft = Draft::new(Kind::ProductCreated, Outcome::Done);
-            let product = portal.catalog.add(new, draft, &context(&portal.entropy)).await?;
+            let product = portal.catalog.add_with(new, credentials, draft, &context(&portal.entropy)).await?;
             bring(&portal, &product).await?;
             portal.log.close().await;
         }
@@ -316,10 +328,14 @@ async fn chosen(portal: &Portal, name: Option<&str>) -> anyhow::Result<Vec<Produ
 async fn bring(portal: &Portal, product: &Product) -> anyhow::Result<()> {
     let (synced, built) = portal.jobs.bring_up_to_date(product, &progress::watch(&product.name)).await?;
     say(&format!(
-        "{}: {} versions, {} of them new, {} moved; {} distinct files indexed, {} of them new",
+        "{}: {} versions, {} of them new{}, {} moved; {} distinct files indexed, {} of them new",
         product.name,
         synced.versions,
         synced.published.new.len(),
+        match synced.published.quarantined.len() {
+            0 => String::new(),
+            waiting => format!(" ({waiting} in quarantine)"),
+        },
         synced.published.moved.len(),
         built.documents,
         built.added
@@ -327,22 +343,32 @@ async fn bring(portal: &Portal, product: &Product) -> anyhow::Result<()> {
 }
 
 pub(super) async fn version(command: VersionCommand) -> anyhow::Result<()> {
-    let (name, at, publish) = match command {
-        VersionCommand::List { product, at } => (product, at, false),
-        VersionCommand::Publish { product, at } => (product, at, true),
-    };
-    let portal = open(existing(&at)?).await?;
-    for product in chosen(&portal, Some(&name)).await? {
-        if publish {
-            bring(&portal, &product).await?;
+    let (name, at) = match &command {
+        VersionCommand::List { product, at } | VersionCommand::Publish { product, at } | VersionCommand::Withdraw { product, at, .. } => {
+            (product, at)
         }
-        for version in portal.catalog.versions(&product.id).await? {
+    };
+    let portal = open(existing(at)?).await?;
+    for product in chosen(&portal, Some(name)).await? {
+        match &command {
+            VersionCommand::List { .. } => {}
+            VersionCommand::Publish { .. } => bring(&portal, &product).await?,
+            VersionCommand::Withdraw { version, reason, .. } => withdraw(&portal, &product, version, reason).await?,
+        }
+        for version in portal.catalog.every_version(&product.id).await? {
             let moved = version.moved_to.as_ref().map(|to| format!("\tmoved to {to}")).unwrap_or_default();
-            say(&format!("{}\t{}\t{}{moved}", version.name, version.commit, version.reference))?;
+            let standing = version.life.standing.as_str();
+            say(&format!("{}\t{}\t{}\t{standing}{moved}", version.name, version.commit, version.reference))?;
         }
     }
     portal.log.close().await;
     Ok(())
+}
+
+async fn withdraw(portal: &Portal, product: &Product, version: &str, reason: &str) -> anyhow::Result<()> {
+    let found = portal.catalog.tended(&product.id, version).await?;
+    let found = found.ok_or_else(|| anyhow!("{} has no version {version}. lectern version list {0} names them", product.name))?;
+    Ok(portal.catalog.withdraw_by_operator(&found, reason, &context(&portal.entropy)).await?)
 }
 
 pub(super) async fn index(command: IndexCommand) -> anyhow::Result<ExitCode> {

@@ -6,23 +6,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::jobs::{Step, Watch};
-use crate::mirrors::Phase;
+use crate::jobs::{Figures, Watch};
 
 /// How often a plain line is written.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// What is known of the work at hand, whatever it is.
-struct Figures {
-    words: &'static str,
-    done: u64,
-    total: u64,
-    unit: &'static str,
-    bytes: u64,
-}
-
 struct State {
-    words: &'static str,
+    words: String,
     since: Instant,
     told: Instant,
 }
@@ -38,13 +28,13 @@ pub(super) fn watch(product: &str) -> Watch {
     bar.set_style(style);
     bar.set_prefix(product.to_owned());
     let now = Instant::now();
-    let state = Mutex::new(State { words: "", since: now, told: now });
+    let state = Mutex::new(State { words: String::new(), since: now, told: now });
     let product = product.to_owned();
     Arc::new(move |step| {
-        let figures = figures(step);
+        let figures = step.figures();
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.words != figures.words {
-            *state = State { words: figures.words, since: Instant::now(), told: Instant::now() };
+            *state = State { words: figures.words.clone(), since: Instant::now(), told: Instant::now() };
         }
         if terminal {
             bar.set_length(figures.total);
@@ -61,35 +51,10 @@ pub(super) fn watch(product: &str) -> Watch {
     })
 }
 
-fn figures(step: Step) -> Figures {
-    match step {
-        Step::Fetch(at) => Figures {
-            words: match at.phase {
-                Phase::Contacting => "asking for references",
-                Phase::Receiving => "fetching",
-                Phase::Resolving => "resolving differences",
-                Phase::Checking => "checking",
-                Phase::Storing => "storing",
-            },
-            done: if at.total > 0 { at.done } else { at.bytes },
-            total: if at.total > 0 { at.total } else { at.total_bytes },
-            unit: if at.total > 0 { "objects" } else { "bytes" },
-            bytes: at.bytes,
-        },
-        Step::History(at) => {
-            Figures { words: "reading history", done: at.commits_done, total: at.commits_total, unit: "commits", bytes: at.bytes }
-        }
-        Step::Symbols(at) => {
-            Figures { words: "extracting symbols", done: at.files_done, total: at.files_total, unit: "files", bytes: at.bytes_done }
-        }
-        Step::Index(at) => Figures { words: "indexing", done: at.files_done, total: at.files_total, unit: "files", bytes: at.bytes_done },
-    }
-}
-
 /// "indexing 1,200 of 30,492 files, 82.1 MiB, 410 files/s, 1 minute left".
 fn line(at: &Figures, elapsed: Duration) -> String {
     if at.done == 0 && at.total == 0 {
-        return at.words.to_owned();
+        return at.words.clone();
     }
     let mut text = if at.unit == "bytes" {
         format!("{} {} of {}", at.words, HumanBytes(at.done), HumanBytes(at.total))
@@ -120,9 +85,9 @@ mod tests {
 
     #[test]
     fn lines_say_rate_and_time_left() {
-        let at = Figures { words: "indexing", done: 1_000, total: 3_000, unit: "files", bytes: 2048 };
+        let at = Figures { words: "indexing".to_owned(), done: 1_000, total: 3_000, unit: "files".to_owned(), bytes: 2048 };
         assert_eq!(line(&at, Duration::from_secs(10)), "indexing 1000 of 3000 files, 2.00 KiB, 100 files/s, 20 seconds left");
-        let at = Figures { words: "fetching", done: 1 << 20, total: 0, unit: "bytes", bytes: 1 << 20 };
+        let at = Figures { words: "fetching".to_owned(), done: 1 << 20, total: 0, unit: "bytes".to_owned(), bytes: 1 << 20 };
         assert_eq!(line(&at, Duration::from_secs(1)), "fetching 1.00 MiB of 0 B, 1.00 MiB/s");
     }
 }

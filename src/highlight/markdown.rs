@@ -365,12 +365,12 @@ impl<'a> Page<'a> {
         let language = language_named(word);
         let limits = Limits { bytes: self.fenced, ..Limits::default() };
         self.fenced = self.fenced.saturating_sub(if language.is_some() { code.len() } else { 0 });
-        let shown = self.highlighter.highlight(&Text::from(code), language, limits, self.out_of_time);
         // A region that scrolls must be reachable with the keyboard.
         self.out.push_str("<pre class=\"fence\" tabindex=\"0\"><code>");
-        for line in shown.lines {
+        let mut each = |line| {
             let _ = writeln!(self.out, "{line}");
-        }
+        };
+        self.highlighter.each_line_in(language, &Text::from(code), limits, self.out_of_time, &mut each);
         self.out.push_str("</code></pre>\n");
     }
 

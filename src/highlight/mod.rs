@@ -32,7 +32,7 @@ pub use self::links::{Target, heading_anchor, path_from};
 pub use self::markdown::MARKDOWN_LIMIT;
 pub use self::marks::hides;
 pub use self::notices::{Kind, Notice, Notices};
-pub use self::painter::Painter;
+pub use self::painter::{Painter, Painting};
 
 use self::code::Parser;
 use self::html::{Around, Class, Run};
@@ -163,17 +163,35 @@ impl Highlighter {
     /// Highlights `text` as the language of `path`, or of its first line. `out_of_time` is asked before each line; once it says yes, the
     /// rest is plain. A single line can take longer than its share, so call this where waiting harms nobody.
     pub fn lines(&self, text: &Text, path: &str, limits: Limits, out_of_time: &dyn Fn() -> bool) -> Highlighted {
-        let first = text.lines().next().map(|line| line.text).unwrap_or_default();
-        let language = language_of(path, first);
-        self.highlight(text, language, limits, out_of_time)
+        let mut lines = Vec::new();
+        let about = self.each_line(text, path, limits, out_of_time, &mut |line| lines.push(line));
+        Highlighted { lines, ..about }
     }
 
-    fn highlight(&self, text: &Text, language: Option<&Language>, limits: Limits, out_of_time: &dyn Fn() -> bool) -> Highlighted {
+    /// The same line by line: `each` is given every line as soon as it is done, so that what is returned holds none.
+    pub fn each_line(
+        &self,
+        text: &Text,
+        path: &str,
+        limits: Limits,
+        out_of_time: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(SourceHtml),
+    ) -> Highlighted {
+        self.each_line_in(language_of(path, first_line(text)), text, limits, out_of_time, each)
+    }
+
+    fn each_line_in(
+        &self,
+        language: Option<&Language>,
+        text: &Text,
+        limits: Limits,
+        out_of_time: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(SourceHtml),
+    ) -> Highlighted {
         let mut parser = language.and_then(|language| self.syntax(language)).map(|(set, syntax)| Parser::new(set, syntax));
         let is_code = language.is_some_and(|language| !language.is_prose());
         let mut tally = Tally::default();
         let mut seen = Seen::default();
-        let mut lines = Vec::new();
         let mut stopped = None;
         let mut long = None;
         let mut buffer = String::new();
@@ -210,13 +228,20 @@ impl Highlighter {
             let flags = scripts::flags(line.text, &mut seen, |at| is_code && !in_words(runs, at));
             let mut out = String::with_capacity(line.text.len() + 24 * runs.len());
             html::write_line(&mut out, &line, Around { runs, flags: &flags, ..Around::default() }, &mut tally);
-            lines.push(SourceHtml(out));
+            each(SourceHtml(out));
             if stopped.is_some() && parser.is_some() {
                 parser = None;
             }
         }
         let plain = stopped.or(long.map(|(first, count)| PlainReason::LongLines { first, count }));
-        Highlighted { lines, language: language.map(|language| language.name().to_owned()), plain, notices: tally.finish() }
+        Highlighted { lines: Vec::new(), language: language.map(|language| language.name().to_owned()), plain, notices: tally.finish() }
+    }
+
+    /// Whether there is surely nothing in the text to be told of before it is read; highlighting it can then find no notice.
+    pub fn hides_nothing(&self, text: &Text, path: &str) -> bool {
+        let is_plain = |line: Line<'_>| html::is_plain_ascii(line.text);
+        // Without highlighting all that may be code counts as code, so that more is noticed, and never less.
+        text.lines().all(is_plain) || self.each_line(text, path, Limits::default(), &|| true, &mut |_| {}).notices.is_empty()
     }
 
     /// Lines that stand alone, each highlighted as if a file in the language of its path began with it: a comment or string that began
@@ -244,6 +269,10 @@ impl Highlighter {
         let named = |set| SyntaxSet::find_syntax_by_name(set, language.syntax()).map(|syntax| (set, syntax));
         named(&self.own).or_else(|| named(&self.syntaxes))
     }
+}
+
+fn first_line(text: &Text) -> &str {
+    text.lines().next().map(|line| line.text).unwrap_or_default()
 }
 
 /// Whether the place is in a comment or a string, where people write in their own language.

@@ -18,6 +18,7 @@ mod plan;
 mod quarantine;
 mod refs;
 mod remote;
+mod signed;
 mod source;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub use local::enclosing_repository;
 pub use plan::RefChange;
 pub use quarantine::sweep;
 pub use refs::{Ref, RefKind, SignatureKind, Skipped};
+pub use signed::Signed;
 pub use source::{Credentials, Source};
 
 use crate::source::tree::{ObjectId, TreeError};

@@ -129,7 +129,7 @@ fn callbacks<'a>(credentials: &'a Credentials, stop: &'a AtomicBool) -> RemoteCa
                 Cred::userpass_plaintext(user, token)
             }
             Credentials::Key { private, passphrase } if ask(CredentialType::SSH_KEY, &mut answered) => {
-                Cred::ssh_key(user.unwrap_or("git"), None, private, passphrase.as_deref())
+                Cred::ssh_key_from_memory(user.unwrap_or("git"), None, private, passphrase.as_deref())
             }
             Credentials::None if ask(CredentialType::SSH_KEY, &mut answered) => Cred::ssh_key_from_agent(user.unwrap_or("git")),
             _ => Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Callback, "no credentials left to try")),
@@ -143,7 +143,7 @@ fn callbacks<'a>(credentials: &'a Credentials, stop: &'a AtomicBool) -> RemoteCa
 fn explain(url: &str, credentials: &Credentials, stop: &AtomicBool, error: &git2::Error) -> FetchError {
     let source_name = redacted(url);
     // libgit2's own words are kept: they name hosts and status codes.
-    let why = error.message().trim().to_owned();
+    let why = credentials.scrub(error.message().trim());
     if stop.load(Ordering::Relaxed) || error.code() == ErrorCode::User {
         return FetchError::Stopped;
     }

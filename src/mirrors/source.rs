@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::FetchError;
 
 /// An upstream repository. Shown without any password in it.
@@ -15,15 +17,54 @@ pub enum Source {
 }
 
 /// What is shown to an upstream that asks who is fetching. Nothing is ever asked on a terminal.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Credentials {
     /// Anonymous over https; the keys an ssh agent holds over ssh.
     #[default]
     None,
     /// For https. Hosts that want no user name take any, as `x-access-token`.
     Token { user: String, token: String },
-    /// For ssh: a private key file.
-    Key { private: PathBuf, passphrase: Option<String> },
+    /// For ssh: a private key as its file has it.
+    Key { private: String, passphrase: Option<String> },
+}
+
+impl Credentials {
+    /// As they are kept, to be sealed.
+    ///
+    /// # Errors
+    /// Never: they are plain texts.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    /// As they were kept.
+    ///
+    /// # Errors
+    /// When the text is none that was written by [`Credentials::to_json`].
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+
+    /// All that is ever shown of them.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Token { user, .. } => format!("token of {user}"),
+            Self::Key { passphrase: None, .. } => "SSH key".to_owned(),
+            Self::Key { .. } => "SSH key with a passphrase".to_owned(),
+        }
+    }
+
+    /// Takes them out of a text that somebody else wrote.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        match self {
+            Self::Token { token, .. } if !token.is_empty() => text.replace(token.as_str(), "…"),
+            Self::Key { passphrase: Some(passphrase), .. } if !passphrase.is_empty() => text.replace(passphrase.as_str(), "…"),
+            _ => text.to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -67,6 +108,44 @@ impl Source {
             return Ok(Self::Url(given.to_owned()));
         }
         Ok(Self::Path(PathBuf::from(given)))
+    }
+
+    /// The address without name and password in it, and these as credentials. The user's name of an ssh address stays in it.
+    #[must_use]
+    pub fn parted(self) -> (Self, Option<Credentials>) {
+        let Self::Url(url) = &self else { return (self, None) };
+        let Some((scheme, rest)) = url.split_once("://") else { return (self, None) };
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let Some((who, host)) = authority.rsplit_once('@') else { return (self, None) };
+        let path = rest.get(authority.len()..).unwrap_or_default();
+        let plain = |text: &str| decoded(text).to_string_lossy().into_owned();
+        let is_ssh = scheme.eq_ignore_ascii_case("ssh");
+        let (user, token) = match who.split_once(':') {
+            Some((user, token)) if !token.is_empty() => (plain(user), plain(token)),
+            _ if is_ssh => return (self, None),
+            // A token often stands where the user name does.
+            _ => ("x-access-token".to_owned(), plain(who.trim_end_matches(':'))),
+        };
+        let kept = if is_ssh { format!("{}@", who.split(':').next().unwrap_or_default()) } else { String::new() };
+        (Self::Url(format!("{scheme}://{kept}{host}{path}")), Some(Credentials::Token { user, token }))
+    }
+
+    /// Whether it is fetched over ssh; none of a path on this computer.
+    #[must_use]
+    pub fn is_ssh(&self) -> Option<bool> {
+        match self {
+            Self::Path(_) => None,
+            Self::Url(url) => Some(!url.contains("://") || url.to_ascii_lowercase().starts_with("ssh:")),
+        }
+    }
+
+    /// As it is kept and given to git: with all that is in it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Url(url) => url.clone(),
+        }
     }
 
     /// The name a product made from it would have: `git` for `https://example.org/git.git`.
@@ -167,6 +246,42 @@ mod tests {
         }
         let token = Credentials::Token { user: "u".into(), token: "secret".into() };
         assert_eq!(format!("{token:?}"), "Token");
+    }
+
+    #[test]
+    fn addresses_are_taken_apart_from_what_is_secret_in_them() {
+        for (given, address, credentials) in [
+            ("https://example.org/x", "https://example.org/x", None),
+            ("https://me:se%40cret@example.org/x@y", "https://example.org/x@y", Some(("me", "se@cret"))),
+            ("https://ghp_token@example.org:8443/x", "https://example.org:8443/x", Some(("x-access-token", "ghp_token"))),
+            ("https://ghp_token:@example.org/x", "https://example.org/x", Some(("x-access-token", "ghp_token"))),
+            ("ssh://git@example.org/x", "ssh://git@example.org/x", None),
+            ("ssh://git:secret@example.org:22/x", "ssh://git@example.org:22/x", Some(("git", "secret"))),
+            ("git@example.org:x", "git@example.org:x", None),
+            ("/srv/a@b", "/srv/a@b", None),
+        ] {
+            let (source, found) = Source::parse(given).unwrap().parted();
+            assert_eq!(source.address(), address, "{given}");
+            assert_eq!(source.to_string(), address, "{given}");
+            let found = found.map(|found| match found {
+                Credentials::Token { user, token } => (user, token),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(found, credentials.map(|(user, token)| (user.to_owned(), token.to_owned())), "{given}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_kept_whole_and_told_in_part() {
+        let token = Credentials::Token { user: "fetcher".into(), token: "hunter2".into() };
+        let key = Credentials::Key { private: "-----BEGIN hunter2".into(), passphrase: Some("hunter2".into()) };
+        for (credentials, told) in [(token, "token of fetcher"), (key, "SSH key with a passphrase")] {
+            let kept = credentials.to_json().unwrap();
+            assert_eq!(Credentials::from_json(&kept).unwrap().to_json().unwrap(), kept);
+            assert_eq!(credentials.told(), told);
+            assert_eq!(credentials.scrub("said hunter2 to us"), "said … to us");
+            assert!(!format!("{credentials:?}").contains("hunter2"));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod store;
 
 use std::time::Duration;
 
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Timestamp};
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{Entropy, JobId};
 
@@ -17,17 +17,25 @@ const TRIES: i64 = 5;
 pub enum Task {
     /// Fetch a product's source, publish what is new, and index it.
     Synchronise,
+    /// Bring a product's index to what is published now.
+    Index,
+    /// Check the signatures of a product's versions anew.
+    Signatures,
 }
 
 impl Task {
+    const ALL: [Self; 3] = [Self::Synchronise, Self::Index, Self::Signatures];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Synchronise => "synchronise",
+            Self::Index => "index",
+            Self::Signatures => "signatures",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        (text == Self::Synchronise.as_str()).then_some(Self::Synchronise)
+        Self::ALL.into_iter().find(|task| task.as_str() == text)
     }
 }
 
@@ -40,6 +48,18 @@ pub struct Job {
     pub subject: String,
     /// With this one.
     pub attempts: i64,
+}
+
+/// A job that waits or runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    pub running: bool,
+    /// When it is taken up, while it waits.
+    pub after: Timestamp,
+    /// Why it failed, where it did and is tried again.
+    pub problem: Option<String>,
+    /// As was last noted, while it runs.
+    pub progress: Option<String>,
 }
 
 #[derive(Clone)]
@@ -55,7 +75,7 @@ impl Queue {
         Self { database, clock, entropy }
     }
 
-    /// Adds a job within the caller's transaction; nothing when the same is waiting already.
+    /// Adds a job within the caller's transaction; the same that waits already is only brought forward.
     pub async fn enqueue(&self, tx: &mut Tx, task: Task, subject: &str) -> Result<(), DatabaseError> {
         store::insert(tx, &JobId::random(&self.entropy), task.as_str(), subject, self.clock.now()).await
     }
@@ -82,9 +102,14 @@ impl Queue {
         store::retry(&self.database, &job.id, problem, now, now.plus(wait)).await
     }
 
-    /// Whether such a job waits or runs.
-    pub async fn is_pending(&self, task: Task, subject: &str) -> Result<bool, DatabaseError> {
-        store::is_pending(&self.database, task.as_str(), subject).await
+    /// What is done about a subject now, or waits to be; what runs before what waits.
+    pub async fn pending(&self, subject: &str) -> Result<Option<Pending>, DatabaseError> {
+        store::pending(&self.database, subject).await
+    }
+
+    /// Keeps how far a job has come, a text of whoever runs it.
+    pub async fn note_progress(&self, job: &Job, progress: &str) -> Result<(), DatabaseError> {
+        store::note_progress(&self.database, &job.id, progress).await
     }
 
     /// How many jobs were given up.

@@ -2,12 +2,19 @@
 
 use sqlx::Row;
 
-use super::{Job, Task};
+use super::{Job, Pending, Task};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::JobId;
 
 pub(super) async fn insert(tx: &mut Tx, id: &JobId, kind: &str, subject: &str, now: Timestamp) -> Result<(), DatabaseError> {
+    // What waits to be tried again need not wait when somebody asks for it.
+    sqlx::query("UPDATE jobs SET run_after = $3 WHERE kind = $1 AND subject = $2 AND state = 'waiting' AND run_after > $3")
+        .bind(kind.to_owned())
+        .bind(subject.to_owned())
+        .bind(now.micros())
+        .execute(&mut **tx)
+        .await?;
     sqlx::query(
         "INSERT INTO jobs (id, kind, subject, state, attempts, run_after, updated_at)
          SELECT $1, $2, $3, 'waiting', 0, $4, $4
@@ -24,7 +31,7 @@ pub(super) async fn insert(tx: &mut Tx, id: &JobId, kind: &str, subject: &str, n
 
 pub(super) async fn claim(tx: &mut Tx, now: Timestamp) -> Result<Option<Job>, DatabaseError> {
     let row = sqlx::query(
-        "UPDATE jobs SET state = 'running', attempts = attempts + 1, updated_at = $1
+        "UPDATE jobs SET state = 'running', attempts = attempts + 1, updated_at = $1, progress = NULL
          WHERE state = 'waiting' AND id = (SELECT id FROM jobs WHERE state = 'waiting' AND run_after <= $1 ORDER BY run_after, id LIMIT 1)
          RETURNING id, kind, subject, attempts",
     )
@@ -74,13 +81,30 @@ pub(super) async fn retry(database: &Database, id: &JobId, problem: &str, now: T
     Ok(())
 }
 
-pub(super) async fn is_pending(database: &Database, kind: &str, subject: &str) -> Result<bool, DatabaseError> {
-    let row = sqlx::query("SELECT COUNT(*) FROM jobs WHERE kind = $1 AND subject = $2 AND state IN ('waiting', 'running')")
-        .bind(kind.to_owned())
-        .bind(subject.to_owned())
-        .fetch_one(database.pool())
+pub(super) async fn pending(database: &Database, subject: &str) -> Result<Option<Pending>, DatabaseError> {
+    let row = sqlx::query(
+        "SELECT state, run_after, problem, progress FROM jobs WHERE subject = $1 AND state IN ('waiting', 'running')
+         ORDER BY state, run_after, id LIMIT 1",
+    )
+    .bind(subject.to_owned())
+    .fetch_optional(database.pool())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Pending {
+        running: row.try_get::<String, _>("state")? == "running",
+        after: Timestamp::from_micros(row.try_get("run_after")?),
+        problem: row.try_get("problem")?,
+        progress: row.try_get("progress")?,
+    }))
+}
+
+pub(super) async fn note_progress(database: &Database, id: &JobId, progress: &str) -> Result<(), DatabaseError> {
+    database
+        .execute(
+            sqlx::query("UPDATE jobs SET progress = $2 WHERE id = $1 AND state = 'running'").bind(id.as_str()).bind(progress.to_owned()),
+        )
         .await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    Ok(())
 }
 
 pub(super) async fn count(database: &Database, state: &str) -> Result<u64, DatabaseError> {

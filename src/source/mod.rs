@@ -28,9 +28,10 @@ use crate::catalog::{Place, RepoPath};
 
 /// Bytes of a file that are read at most to be shown as text; more is shown in pieces as bytes.
 pub const LARGEST_TEXT: u64 = 128 << 20;
-/// Blobs kept in memory, and the size up to which one is.
+/// Blobs kept in memory, the bytes up to which one is, and those of all together. What is larger than a page is read part by part.
 const KEPT: usize = 64;
-const KEPT_BYTES: u64 = 1 << 20;
+const LARGEST_KEPT: usize = 16 << 20;
+const KEPT_BYTES: usize = 64 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -308,7 +309,7 @@ impl Vault {
         if file.size > LARGEST_TEXT {
             return Ok(Shape::Binary);
         }
-        let data = self.bytes(&file.place.product, file.blob, file.size)?;
+        let data = self.bytes(&file.place.product, file.blob)?;
         Ok(match text::decode(&data) {
             text::Content::Text(text) => Shape::Text { lines: text.line_count() as u64 },
             text::Content::Image(kind) => Shape::Image(kind),
@@ -338,7 +339,7 @@ impl Vault {
         let product = &file.place.product;
         let data = match file.bytes {
             Some((from, to)) => Arc::new(self.repositories.read_range(product, file.blob, from, to.saturating_sub(from))?.data),
-            None => self.bytes(product, file.blob, file.size)?,
+            None => self.bytes(product, file.blob)?,
         };
         Ok(Opened { place: file.place.clone(), blob: file.blob, size: file.size, data, receipt: cleared.receipt() })
     }
@@ -375,14 +376,18 @@ impl Vault {
         self.comparisons.difference(pair, path, chosen, asked)
     }
 
-    fn bytes(&self, product: &str, blob: ObjectId, size: u64) -> Result<Arc<Vec<u8>>, SourceError> {
+    fn bytes(&self, product: &str, blob: ObjectId) -> Result<Arc<Vec<u8>>, SourceError> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(data) = kept().get(&blob) {
             return Ok(Arc::clone(data));
         }
         let data = Arc::new(self.repositories.read(product, blob, LARGEST_TEXT)?.data);
-        if size <= KEPT_BYTES {
-            kept().put(blob, Arc::clone(&data));
+        if data.len() <= LARGEST_KEPT {
+            let mut kept = kept();
+            kept.put(blob, Arc::clone(&data));
+            while kept.iter().map(|(_, data)| data.len()).sum::<usize>() > KEPT_BYTES {
+                kept.pop_lru();
+            }
         }
         Ok(data)
     }

@@ -51,6 +51,8 @@ pub struct Answer {
     pub indexed: bool,
     /// The definitions and references come from an index that the vendor's compiler made.
     pub precise: bool,
+    /// Such an index is there, and cannot be read: what is told comes from the texts alone.
+    pub damaged: bool,
     pub total_definitions: u64,
     /// The nearest first.
     pub definitions: Vec<Defined>,
@@ -135,6 +137,7 @@ impl Answer {
             name: ask.name.clone(),
             indexed: false,
             precise: false,
+            damaged: false,
             total_definitions: 0,
             definitions: Vec::new(),
             elsewhere: Vec::new(),

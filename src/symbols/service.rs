@@ -90,6 +90,7 @@ struct Lookup<'a> {
     version: &'a ReadableVersion,
     index: Option<Arc<SymbolIndex>>,
     precise: Option<Arc<Precise>>,
+    damaged: bool,
 }
 
 /// A definition, and where it is.
@@ -184,6 +185,7 @@ impl Symbols {
         })?;
         let mut answer = Answer::empty(ask, &version.version.commit);
         answer.indexed = here.index.is_some() || here.precise.is_some();
+        answer.damaged = here.damaged;
         self.fill(&mut answer, ask, &mut sites)?;
         self.fill_elsewhere(&mut answer, ask, others.iter().zip(&mut found))?;
         // The scope once more, asked of each place by itself.
@@ -206,7 +208,15 @@ impl Symbols {
     fn known<'a>(&self, ask: &Ask, version: &'a ReadableVersion) -> Result<Lookup<'a>, SymbolError> {
         let (name, commit) = (&version.version.name, &version.version.commit);
         let index = self.get(&ask.product).filter(|index| index.version(name, commit).is_some());
-        Ok(Lookup { ask: ask.clone(), version, index, precise: self.precise(&ask.product, commit)? })
+        let (precise, damaged) = match self.precise(&ask.product, commit) {
+            Ok(precise) => (precise, false),
+            Err(cause) if cause.wants_rebuild() => {
+                tracing::error!(product = ask.product, version = name, %cause, "imported symbols cannot be used; import them again");
+                (None, true)
+            }
+            Err(cause) => return Err(cause),
+        };
+        Ok(Lookup { ask: ask.clone(), version, index, precise, damaged })
     }
 
     /// The same question to another product: its newest version of which anything is known.

@@ -44,6 +44,10 @@ pub(super) enum WebError {
         next: String,
         purpose: &'static str,
     },
+    /// Terms of an agreement are to be accepted first.
+    Terms {
+        next: String,
+    },
     BadRequest(String),
     Forbidden(String),
     /// Too much at once, or in a short time: the sentence says what, and when to try again.
@@ -91,6 +95,10 @@ impl IntoResponse for WebError {
                 let pairs = [("next", next.as_str()), ("purpose", purpose)];
                 return Redirect::to(&links::query("/reauthenticate", &pairs)).into_response();
             }
+            Self::Terms { next } if next.is_empty() => {
+                (StatusCode::FORBIDDEN, "terms_not_accepted", "Accept the terms of your agreement first, at /terms.".to_owned())
+            }
+            Self::Terms { next } => return Redirect::to(&links::query("/terms", &[("next", &next)])).into_response(),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here that you can read.".to_owned()),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Sign in first.".to_owned()),
             Self::BadRequest(problem) => (StatusCode::BAD_REQUEST, "bad_request", problem),
@@ -192,7 +200,7 @@ async fn failed(
 
 /// The frame of whoever is signed in; the bare one when that cannot be found out.
 async fn shell(portal: &AppState, session: Session, id: &str) -> Option<super::views::shell::Shell> {
-    let principal = portal.accounts.principal(&session).await.ok()??;
+    let principal = portal.accounts.principal(&session, None).await.ok()??;
     let visit =
         Visit { context: crate::audit::Context::internal(RequestId::known(id)), session, wants_json: false, address: String::new() };
     let csrf = csrf(&visit, portal).await.ok()?;
@@ -256,6 +264,9 @@ impl From<CatalogError> for WebError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Log(cause) => cause.into(),
+            CatalogError::Unknown => Self::NotFound,
+            CatalogError::Invalid { problem, .. } => Self::BadRequest(problem),
+            CatalogError::Standing(_) | CatalogError::Conflict => Self::BadRequest(error.to_string()),
             other => Self::internal(other),
         }
     }

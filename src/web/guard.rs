@@ -154,7 +154,7 @@ impl FromRequestParts<AppState> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
         let visit = Visit::from_request_parts(parts, portal).await?;
-        let principal = portal.accounts.principal(&visit.session).await?;
+        let principal = portal.accounts.principal(&visit.session, visit.context.address.as_deref()).await?;
         Ok(Self { visit, principal })
     }
 }
@@ -193,6 +193,29 @@ impl SignedIn {
     }
 }
 
+impl FromRequestParts<AppState> for Reader {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
+        refuse_cross_site(&parts.headers)?;
+        let reader = SignedIn::of_role(parts, portal, Role::Reviewer).await?;
+        if portal.entitlements.pending_terms(reader.principal.account()).await?.is_empty() {
+            return Ok(Self(reader));
+        }
+        // Nothing is shown under any agreement before its terms are accepted; the gate would refuse it, and this says why.
+        let by_link = parts.method == Method::GET && !reader.visit.wants_json;
+        Err(WebError::Terms { next: if by_link { reader.visit.address } else { String::new() } })
+    }
+}
+
+impl Deref for Reader {
+    type Target = SignedIn;
+
+    fn deref(&self) -> &SignedIn {
+        &self.0
+    }
+}
+
 macro_rules! role_guards {
     ($($guard:ident $role:ident)*) => {$(
         impl FromRequestParts<AppState> for $guard {
@@ -214,7 +237,7 @@ macro_rules! role_guards {
     )*};
 }
 
-role_guards! { Reader Reviewer Auditing Auditor Administering Administrator }
+role_guards! { Auditing Auditor Administering Administrator }
 
 impl FromRequestParts<AppState> for Verifying {
     type Rejection = WebError;
@@ -283,7 +306,7 @@ fn refuse_cross_site(headers: &HeaderMap) -> Result<(), WebError> {
 }
 
 /// The client's address: the connection's, or what the outermost of our own proxies says.
-fn client_address(parts: &Parts, trusted_proxies: usize) -> String {
+pub(super) fn client_address(parts: &Parts, trusted_proxies: usize) -> String {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
     // Several header lines are one list (RFC 9110, section 5.3).
     let lines: Vec<_> = parts.headers.get_all("x-forwarded-for").iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();

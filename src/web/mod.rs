@@ -7,6 +7,7 @@ mod error;
 mod form;
 mod guard;
 mod headers;
+mod hooks;
 mod page;
 mod pages;
 mod routes;
@@ -22,6 +23,7 @@ use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 
 pub use allowance::Allowance;
+pub use hooks::HookBrake;
 pub use routes::Route;
 pub use witness::serve_witness;
 
@@ -59,6 +61,8 @@ pub struct Portal {
     pub allowance: Arc<Allowance>,
     pub inspection: Inspection,
     pub jobs: Jobs,
+    /// Who may call webhooks now.
+    pub hooks: HookBrake,
     pub clock: SharedClock,
     pub entropy: Entropy,
     pub tokens: Tokens,
@@ -79,7 +83,7 @@ const LARGEST_FORM: usize = 64 * 1024;
 
 /// The portal's router, and the table of its routes.
 pub fn router(portal: &Arc<Portal>) -> (Router, Vec<Route>) {
-    let (router, table) = admin::routes(pages::routes(routes::Routes::new())).fallback(pages::nothing).into_parts();
+    let (router, table) = admin::routes(pages::routes(hooks::routes(routes::Routes::new()))).fallback(pages::nothing).into_parts();
     let sessions = SessionManagerLayer::new(portal.accounts.sessions())
         .with_name("__Host-lectern")
         .with_same_site(SameSite::Strict)

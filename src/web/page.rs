@@ -55,11 +55,11 @@ impl SignedIn {
     }
 }
 
-/// The receiving end of a channel as a body's stream: what is sent while it is made. An error breaks it off.
-pub(super) struct Pieces<E>(pub(super) mpsc::Receiver<Result<Bytes, E>>);
+/// The receiving end of a channel as a stream: what is sent while it is made. An error breaks it off.
+pub(super) struct Pieces<E, T = Bytes>(pub(super) mpsc::Receiver<Result<T, E>>);
 
-impl<E> Stream for Pieces<E> {
-    type Item = Result<Bytes, E>;
+impl<E, T> Stream for Pieces<E, T> {
+    type Item = Result<T, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(context)

@@ -10,6 +10,7 @@ use axum::response::Response;
 use tokio::time::timeout;
 
 use super::{AppState, error};
+use crate::audit::Health;
 
 /// Answers 503 in place of a request that is late while the database answers nothing else either. What only takes long goes on.
 pub(super) async fn while_it_answers(State(portal): State<AppState>, request: Request, next: Next) -> Response {
@@ -18,11 +19,11 @@ pub(super) async fn while_it_answers(State(portal): State<AppState>, request: Re
     let mut work = pin!(next.run(request));
     loop {
         if let Ok(response) = timeout(deadline, &mut work).await {
-            return if is_unsaved(&response) { without.response(&portal).await } else { response };
+            return if wants_storage(&portal, &response) { without.response(&portal).await } else { response };
         }
         tokio::select! {
             biased;
-            response = &mut work => return if is_unsaved(&response) { without.response(&portal).await } else { response },
+            response = &mut work => return if wants_storage(&portal, &response) { without.response(&portal).await } else { response },
             // Any read will do. One that fails is an answer: the request gets it, too.
             answer = timeout(deadline, portal.catalog.products()) => if answer.is_err() {
                 tracing::error!("the database does not answer; a request was given up");
@@ -32,7 +33,9 @@ pub(super) async fn while_it_answers(State(portal): State<AppState>, request: Re
     }
 }
 
-/// What keeps sessions puts this, without a word, in place of an answer whose session could not be saved. Ours say what they are.
-fn is_unsaved(response: &Response) -> bool {
-    response.status() == StatusCode::INTERNAL_SERVER_ERROR && !response.headers().contains_key(header::CONTENT_TYPE)
+/// Whether a request failed for want of storage. What keeps sessions puts a failure, without a word, in place of an answer whose session
+/// could not be saved; ours say what they are. And while the log waits for the disk, whoever needs one more connection gets none.
+fn wants_storage(portal: &AppState, response: &Response) -> bool {
+    response.status() == StatusCode::INTERNAL_SERVER_ERROR
+        && (!response.headers().contains_key(header::CONTENT_TYPE) || portal.log.is_late() || portal.log.health() != Health::Open)
 }

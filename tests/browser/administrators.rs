@@ -41,7 +41,7 @@ fn grant_and_revoke() {
     reader.read("main", "404");
 
     second.sign_in(&portal.second_administrator);
-    second.read("h1", "One grant waits for you.");
+    second.read("h1", "One decision waits for you.");
     second.inspect();
     second.click(".page a[href^='/admin/grants/ent_']");
     second.read("h1", "Grant lantern to Agency Two");

@@ -80,5 +80,11 @@ fn a_file(browser: &Browser) {
     browser.until("the file before", || browser.place().contains("/boot/table.h"));
     // A line's number leads to the line in its version.
     browser.click(".diff .add a");
-    browser.until("the line", || browser.place().starts_with("/p/lantern/v1.1/file/boot/table.h#L"));
+    // There, what has changed is marked, and can be gone through.
+    browser.until("the line", || browser.place().starts_with("/p/lantern/v1.1/file/boot/table.h?since=v1.0#L"));
+    browser.read(".notices", "from v1.0.");
+    browser.until("the changed lines marked", || browser.count(".stretch > div.add") > 0);
+    browser.press(&["n"]);
+    browser.read(".hitcount", "1 of ");
+    browser.inspect();
 }

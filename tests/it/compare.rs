@@ -20,6 +20,7 @@ on_both! {
     files_are_told_by_what_they_are
     every_page_is_recorded_with_all_it_showed
     addresses_that_mean_nothing_are_told_so
+    a_file_says_where_it_differs_from_another_version
 }
 
 /// The files of a version by path.
@@ -550,4 +551,44 @@ async fn what_may_be_read_in_one_version_only_differs_though_its_bytes_do_not(ba
     for outside in ["unchanged.c", "Makefile"] {
         both.get(&format!("/p/bench/compare/v1/v2/{outside}")).await.is(404);
     }
+}
+
+async fn a_file_says_where_it_differs_from_another_version(backend: Backend) {
+    let portal = Portal::start(backend).await;
+    let reader = portal.reader().await;
+    let numbers = |version: &str| {
+        let text = |version: &str| portal.library.piece("gateway", version, MAIN).text.clone().unwrap();
+        let (old, new) = (text(version), text("v2.0"));
+        let changed: Vec<usize> = (1..).zip(old.lines().zip(new.lines())).filter(|(_, (a, b))| a != b).map(|(number, _)| number).collect();
+        assert_eq!(old.lines().count(), new.lines().count());
+        changed
+    };
+    let page = reader.get(&format!("/p/gateway/v2.0/file/{MAIN}?since=v1.0")).await.is(200).text();
+    let marked = page.split_once("data-changes=\"").unwrap().1.split_once('"').unwrap().0;
+    let mut found = Vec::new();
+    for range in marked.split(' ') {
+        let (first, last) = range.split_once('-').unwrap();
+        found.extend(first.parse::<usize>().unwrap()..=last.parse().unwrap());
+    }
+    assert_eq!(found, numbers("v1.0"), "{marked}");
+    assert!(page.contains("from v1.0.") && page.contains(&format!("/p/gateway/compare/v1.0/v2.0/{MAIN}")), "{page}");
+    // It was recorded as what it is, with the lines of both.
+    let entry = compared(&portal, &reader).await.pop().unwrap();
+    let shown = witness_places(&entry);
+    let lines: Vec<usize> = shown[1].lines.iter().map(|line| usize::try_from(*line).unwrap()).collect();
+    assert_eq!((shown[0].versions.as_slice(), shown[1].versions.as_slice()), (&["v1.0".to_owned()][..], &["v2.0".to_owned()][..]));
+    assert_eq!(lines, found);
+    // The comparison leads there, and so do its lines.
+    let comparison = reader.get(&format!("/p/gateway/compare/v1.0/v2.0/{MAIN}")).await.is(200).text();
+    assert!(comparison.contains(&format!("/p/gateway/v2.0/file/{MAIN}?since=v1.0#L{}", found[0])), "{comparison}");
+    let same = reader.get(&format!("/p/gateway/v2.0/file/{MAIN}?since=v2.0")).await.is(200).text();
+    assert!(same.contains("No line of it differs from v2.0.") && !same.contains("data-changes"), "{same}");
+    // A version that may not be read is as one that is not there.
+    let person = portal.reviewer(&[Grant::of("gateway").versions(&["v2.*"])]).await;
+    let client = portal.sign_in(&person).await;
+    let missing = client.get(&format!("/p/gateway/v2.0/file/{MAIN}?since=never")).await.is(404);
+    let denied = client.get(&format!("/p/gateway/v2.0/file/{MAIN}?since=v1.0")).await.is(404);
+    assert_eq!(denied.essence(), missing.essence());
+    assert_eq!(portal.refusals(&person.id).await.len(), 2);
+    assert!(compared(&portal, &client).await.is_empty());
 }

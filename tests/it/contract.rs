@@ -84,7 +84,7 @@ async fn addresses(portal: &Portal, reader: &Client, path: &str) -> Vec<String> 
     match path {
         "/p/{product}/{version}/tree/{*path}" => of(&["src", "assets"]),
         "/p/{product}/{version}/file/{*path}" => of(&[MAIN, BINARY, "src/link_to_main"]),
-        "/p/{product}/{version}/history/{*path}" => of(&[MAIN, "src", &format!("{MAIN}?lines=1-2")]),
+        "/p/{product}/{version}/history/{*path}" => of(&[MAIN, "src", &format!("{MAIN}?lines=1-2"), &format!("{BINARY}?lines=1-2")]),
         "/p/{product}/{version}/commit/{id}" => {
             let version = reader.get_json("/p/gateway/v2.0/tree/").await.json();
             vec![at.replace("{id}", version["commit"].as_str().unwrap())]

@@ -11,6 +11,8 @@ mod harness;
 
 /// Who imports whom, and what stands where: read from the source itself.
 mod architecture;
+/// Agreements and how far they reach, whom they name, what is suspended, and what is given alone.
+mod agreements;
 /// The log as auditors, readers and third parties meet it.
 mod audit;
 /// Backups: taken while people read, restored into either database, refused when anything is amiss.
@@ -37,6 +39,8 @@ mod log_unavailable;
 mod nodes;
 /// Histories, blame and commits: known from how their repository was made, cut to what may be read, and recorded.
 mod past;
+/// Products as administrators tend them: quarantine, withdrawal, moved tags, mirrors and their credentials, signatures.
+mod products;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.
 mod reading;
 /// The table of routes: who may go where, and how everybody else is turned away.
@@ -51,6 +55,8 @@ mod search_index;
 mod search_page;
 /// Completion, saved searches and exports.
 mod search_work;
+/// Whatever administrators do, in whatever order: what can be read is what the rules say.
+mod sequences;
 /// Who somebody is: passwords, sessions, forms.
 mod sign_in;
 /// Symbols of hostile sources, and an index of symbols that meets with accidents.

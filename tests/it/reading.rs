@@ -14,6 +14,7 @@ on_both! {
     every_file_of_every_version_for_programs_and_people
     every_directory_for_programs_and_people
     a_large_text_comes_in_pieces
+    a_text_is_whole_however_long_highlighting_takes
     other_encodings_are_text_and_named
     what_hides_in_a_text_is_shown
     bytes_images_links_and_submodules
@@ -143,6 +144,23 @@ async fn a_large_text_comes_in_pieces(backend: Backend) {
     let opened = portal.entries(Filter { kind: Some(Kind::FileOpened), ..Filter::default() }).await;
     let lines: Vec<_> = opened.iter().map(|entry| entry.place.as_ref().unwrap().lines.unwrap()).collect();
     assert_eq!(lines, [(1, 12_000), (1, 5_000), (10_001, 12_000)]);
+}
+
+async fn a_text_is_whole_however_long_highlighting_takes(backend: Backend) {
+    // No page waits for any of it.
+    let portal = Portal::with(backend, |config| config.reading.highlight_deadline = std::time::Duration::ZERO).await;
+    for product in ["gateway", "ledger"] {
+        portal.bring(product).await;
+    }
+    let reader = portal.reader().await;
+    for path in [MAIN, "big/twelve_thousand_lines.c"] {
+        let text = portal.library.piece("gateway", "v2.0", path).text.clone().unwrap();
+        let page = reader.get(&format!("/p/gateway/v2.0/file/{path}")).await.is(200).text();
+        let numbers: Vec<&str> = page.split("<div id=\"L").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let expected = text.lines().count().min(portal.rooms.config.reading.page_lines);
+        assert_eq!(numbers, (1..=expected).map(|number| number.to_string()).collect::<Vec<_>>(), "{path}");
+        assert!(page.trim_end().ends_with("</html>") && !page.contains("is not whole"), "{path}");
+    }
 }
 
 async fn other_encodings_are_text_and_named(backend: Backend) {

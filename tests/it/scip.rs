@@ -189,7 +189,7 @@ async fn an_index_of_other_sources_is_refused_and_changes_nothing() {
     assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
 }
 
-/// Imported symbols that are not what was written are an error, and nothing is told by them; importing them again mends that.
+/// By imported symbols that are not what was written nothing is told, and that is said; importing them again mends it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_import_tells_nothing() {
     let home = tempfile::tempdir().unwrap();
@@ -206,10 +206,14 @@ async fn a_damaged_import_tells_nothing() {
         damaged[at] ^= 1;
         fs::remove_file(&served).unwrap();
         fs::write(&served, &damaged).unwrap();
-        client.get_json("/symbol/fetcher/v1?name=size").await.is(500);
+        let answer = asked(&client, "fetcher", "name=size").await;
+        assert_eq!((&answer["precise"], &answer["damaged"], &answer["indexed"]), (&json!(false), &json!(true), &json!(true)), "{at}");
+        let page = client.get("/symbol/fetcher/v1?name=size").await.is(200).text();
+        assert!(page.contains("have to be imported again"), "{page}");
     }
     let _ = portal.rooms.jobs.import_scip("fetcher", "v1", &file).await.unwrap();
-    assert_eq!(asked(&client, "fetcher", "name=size").await["precise"], true);
+    let answer = asked(&client, "fetcher", "name=size").await;
+    assert_eq!((&answer["precise"], &answer["damaged"]), (&json!(true), &json!(false)));
 }
 
 /// What readers are told changes with an import, so the log says which file it was, before it does.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lectern::audit::{Filter, Kind, Outcome};
-use lectern::entitlements::PathScope;
+use lectern::entitlements::{PathScope, SubjectKind};
 use serde_json::Value;
 
 use crate::harness::library::{BINARY, BOTTOM, LINK_OUT, LOGO, MAIN, SEED, SOCKET, SUBMODULE};
@@ -30,6 +30,7 @@ fn pages(version: &str) -> Vec<String> {
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?hex=1"));
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?from=3"));
     pages.push(format!("/p/gateway/{version}/file/{MAIN}?part=lines&from=1"));
+    pages.push(format!("/p/gateway/{version}/file/{MAIN}?since=v1.0"));
     pages.push(format!("/p/gateway/{version}/file/README.md?view=rendered"));
     pages.push(format!("/p/gateway/{version}/tree/src?part=rows"));
     pages.push(format!("/p/gateway/{version}/find/?q=main"));
@@ -136,6 +137,17 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
     let refused_person = portal.named(&refused_agency).await;
     let grant = portal.propose(&refused_agency, &whole).await;
     portal.rooms.entitlements.refuse(&grant, "no", &by.principal, &portal.context()).await.unwrap();
+    let suspended_agency = portal.agency().await;
+    let suspended = portal.named(&suspended_agency).await;
+    portal.grant(&suspended_agency, &whole).await;
+    let (kind, id) = (SubjectKind::Agency, suspended_agency.id.as_str());
+    portal.rooms.entitlements.suspend(kind, id, "an incident", &by.step_up, &portal.context()).await.unwrap();
+    let nominated = portal.unnamed(&entitled_agency).await;
+    let room = &portal.rooms.entitlements;
+    room.nominate(&entitled_agency.agreement, &nominated.id, &by.principal, &portal.context()).await.unwrap();
+    let withdrawn = portal.named(&entitled_agency).await;
+    let nomination = room.nominations_of(&withdrawn.id).await.unwrap()[0].nomination.id.clone();
+    room.withdraw_nomination(&nomination, "left", &by.step_up, &portal.context()).await.unwrap();
     let newer_only = portal.reviewer(&[whole.clone().versions(&["v2.*"])]).await;
     let narrow = portal.reviewer(&[whole.clone().paths(&["src/net", "odd"], &["src/net/deep"])]).await;
 
@@ -155,6 +167,9 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
         ("nothing after the agreement was ended", &ended),
         ("nothing before it is approved", &proposed),
         ("nothing when it was refused", &refused_person),
+        ("nothing while the agency is suspended", &suspended),
+        ("nothing before the nomination is approved", &nominated),
+        ("nothing after the nomination was withdrawn", &withdrawn),
     ] {
         let client = portal.sign_in(person).await;
         refused(&portal, person, &client, &pages("v1.0"), case).await;
@@ -216,6 +231,12 @@ async fn every_reason_gives_the_answer_of_what_was_never_there(backend: Backend)
     .map(str::to_owned)
     .to_vec();
     refused(&portal, &entitled, &client, &never, "what was never there").await;
+
+    // And of what was there for them a moment ago.
+    let gateway = portal.rooms.catalog.product("gateway").await.unwrap().unwrap();
+    let version = portal.rooms.catalog.tended(&gateway.id, "v1.0").await.unwrap().unwrap();
+    portal.rooms.catalog.withdraw(&version, "over", &by.step_up, &portal.context()).await.unwrap();
+    refused(&portal, &entitled, &client, &without_product("v1.0"), "a version that was withdrawn").await;
 }
 
 async fn a_disabled_account_is_signed_out_in_the_middle(backend: Backend) {

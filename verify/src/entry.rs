@@ -177,12 +177,14 @@ pub fn check_personal(entry: &Checked, beside: &str) -> Result<(), EntryError> {
 /// When it has other keys or numbers, which no JSON has.
 #[must_use]
 pub fn canonical(value: &impl serde::Serialize) -> String {
-    // serde_json sorts an object's names and writes texts and whole numbers as RFC 8785 does. What is plainly canonical is the one
-    // canonical form of what it says, whoever wrote it.
-    let written = serde_json::to_value(value).and_then(|value| serde_json::to_string(&value));
-    if let Ok(text) = written
-        && canonical::is_plainly(text.as_bytes())
-    {
+    // serde_json writes texts and whole numbers as RFC 8785 does, and sorts the names of an object that it has as a value. What is
+    // plainly canonical is the one canonical form of what it says, whoever wrote it.
+    let plainly = |text: &String| canonical::is_plainly(text.as_bytes());
+    if let Some(text) = serde_json::to_string(value).ok().filter(plainly) {
+        return text;
+    }
+    let sorted = serde_json::to_value(value).and_then(|value| serde_json::to_string(&value));
+    if let Some(text) = sorted.ok().filter(plainly) {
         return text;
     }
     serde_json_canonicalizer::to_string(value).expect("these values have string keys and finite numbers, so they have a canonical form")

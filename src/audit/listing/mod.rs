@@ -1,8 +1,8 @@
 //! The auditors' listing: what filters look at, one row for each entry, derived from the entries.
 //!
-//! An entry is durable without it. The task that appends fills it when nobody waits for an entry, when it has fallen behind by
-//! [`MOST_BEHIND`], and whenever somebody asks for a list, which waits for it: so lists are exact, and nobody who reads waits for
-//! the auditors' indexes. It can be made anew from the entries at any time, and is held against them by [`Log::check_listing`].
+//! An entry is durable without it. The task that appends fills it when nobody has appended for a moment, when it has fallen behind as
+//! far as [`Settings::behind`] allows, and whenever somebody asks for a list, which waits for it: so lists are exact, and nobody who
+//! reads waits for the auditors' indexes. It can be made anew from the entries at any time, and is held against them by [`Log::check_listing`].
 
 pub(super) mod store;
 
@@ -11,6 +11,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use self::store::{Place, Row};
+#[cfg(doc)]
+use super::Settings;
 use super::entry::Form;
 use super::event::Personal;
 use super::sequencer::Message;
@@ -18,10 +20,11 @@ use super::store::{Stored, Writer, plain};
 use super::{AuditError, EntryError, Log, LogUnavailable, Shared};
 use crate::clock::Timestamp;
 
-/// How many entries the listing may be behind before those who append wait for it.
-pub(super) const MOST_BEHIND: u64 = 8192;
-/// Entries listed by one transaction; more when more than that are appended by one, so that the listing catches up, up to a bound.
-pub(super) const BATCH: u64 = 512;
+/// Entries listed by one transaction when nobody waits for them: whoever appends meanwhile waits for no more than that.
+pub(super) const BATCH: u64 = 128;
+/// When somebody has asked for them.
+pub(super) const ASKED_BATCH: u64 = 1024;
+/// When more than these are appended by one transaction, so that the listing catches up.
 pub(super) const LARGEST_BATCH: u64 = 4096;
 
 /// An entry as it is listed.
@@ -103,10 +106,10 @@ impl Log {
         let head = super::store::head_on(reader).await?;
         let mut next = 0;
         while next < size {
-            let end = size.min(next + BATCH);
+            let end = size.min(next + ASKED_BATCH);
             let mut rows = store::rows(reader, next, end).await?.into_iter().peekable();
             let mut places = store::places(reader, next, end).await?.into_iter().peekable();
-            for stored in super::store::entries(reader, next, end, BATCH).await? {
+            for stored in super::store::entries(reader, next, end, ASKED_BATCH).await? {
                 let right = Listed::of(&stored)?;
                 let row = rows.next_if(|r| r.index == stored.index);
                 let places = std::iter::from_fn(|| places.next_if(|p| p.index == stored.index)).collect();

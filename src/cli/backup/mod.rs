@@ -33,6 +33,9 @@ const LEFT_OUT: [&str; 3] = ["sessions", "log_listing", "log_places"];
 /// What of the data directory is derived, is in the dump, or belongs to a process.
 const DERIVED: [&str; 7] = ["mirrors", "index", "lock", "checkpoint", "lectern.db", "lectern.db-wal", "lectern.db-shm"];
 
+/// Kept apart: with it, whoever has a backup could open the credentials of mirrors.
+const APART: &str = "keys/mirrors.key";
+
 /// The table that a log of any age is most of.
 const ENTRIES: &str = "log_entries";
 const CHECKPOINT: &str = "checkpoint";
@@ -131,7 +134,11 @@ async fn take(out: &Path, at: &Installation) -> anyhow::Result<()> {
     let dir = out.display();
     say(&format!("Backed up the log with its {} entries and everything beside it to {dir}, as of {taken_at}.", checkpoint.size))?;
     say("It holds the log's key and personal details: keep it where only those come who may see them. Mirrors and indexes are not in it:")?;
-    say("after a restore, lectern mirror sync brings them back.")
+    say("after a restore, lectern mirror sync brings them back.")?;
+    if config.data.join(APART).exists() {
+        say(&format!("Nor is {APART}, which opens the credentials of mirrors and the secrets of webhooks: keep a copy of it apart."))?;
+    }
+    Ok(())
 }
 
 /// Progress in entries of the log, on a terminal; nothing elsewhere.
@@ -162,7 +169,11 @@ fn find(data: &Path, below: &Path, config: &Config, found: &mut Vec<PathBuf>) ->
         let entry = entry.with_context(cannot)?;
         let path = below.join(entry.file_name());
         let name = path.to_str().with_context(|| format!("the name of {} is not UTF-8; give it another", entry.path().display()))?;
-        if DERIVED.contains(&name) || path.extension().is_some_and(|ending| ending == "new") || is_database(config, &entry.path()) {
+        if DERIVED.contains(&name)
+            || name == APART
+            || path.extension().is_some_and(|ending| ending == "new")
+            || is_database(config, &entry.path())
+        {
             continue;
         }
         let kind = fs::metadata(entry.path()).with_context(|| format!("{} cannot be read", entry.path().display()))?;

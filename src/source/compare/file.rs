@@ -214,6 +214,15 @@ impl Difference {
         (sum(|hunk| &hunk.new), sum(|hunk| &hunk.old))
     }
 
+    /// Of what differs, that of which the page shows all.
+    #[must_use]
+    pub fn hunks_shown(&self) -> &[Hunk] {
+        let (old, new) = self.shown_lines();
+        let all = |shown: &BTreeSet<u32>, range: &Range<u32>| range.clone().all(|line| shown.contains(&(line + 1)));
+        let behind = self.hunks.partition_point(|hunk| all(&old, &hunk.old) && all(&new, &hunk.new));
+        self.hunks.get(..behind).unwrap_or_default()
+    }
+
     fn compare(&mut self, held: &Held, lines: (u32, u32), asked: &Asked) {
         self.hunks.clone_from(&held.differing(asked.loose).hunks);
         let all = rows(&self.hunks, lines, asked.context, &asked.opened);

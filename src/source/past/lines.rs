@@ -6,21 +6,22 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::blame::Nature;
 use super::diff::{DiffLine, Sign, numbers, unified};
-use super::shown::{Deadline, Inquiry, MOST_BYTES_OF_NAMES, Step, weight, with_commits};
+use super::shown::{Answer, Deadline, Inquiry, MOST_BYTES_OF_NAMES, Step, bytes_of_words, weight, with_commits};
 use super::{NONE, NOWHERE};
 use crate::access::{Cleared, Entitled, Resource, Sought};
 use crate::audit::{Draft, Kind, Receipt, Shown};
 use crate::catalog::{Place, RepoPath, path_text};
 use crate::source::history::{Hunk, hunks, text_of};
-use crate::source::tree::ObjectId;
+use crate::source::tree::{EntryKind, ObjectId};
 use crate::source::{SourceError, Vault, with_object};
 
 /// Lines shown of one commit and of a page: the entry names every one of them.
 const MOST_OF_A_COMMIT: usize = 200;
 const MOST_OF_A_PAGE: usize = 2_000;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinesAsked {
     /// First and last line, counted from 1.
     pub lines: (u64, u64),
@@ -34,7 +35,9 @@ pub struct LinesAsked {
 pub struct LinesTrail {
     place: Place,
     blob: ObjectId,
-    lines: (u64, u64),
+    nature: Nature,
+    /// None where the file has no lines.
+    lines: Option<(u64, u64)>,
     rows: Vec<LinesRow>,
     more: bool,
 }
@@ -60,7 +63,7 @@ impl Resource for LinesTrail {
     fn describe(&self, draft: Draft) -> Draft {
         let mut draft = with_object(draft, self.blob);
         if let Some(place) = &mut draft.place {
-            place.lines = Some(self.lines);
+            place.lines = self.lines;
         }
         let shown = |row: &LinesRow, path: &RepoPath| Shown {
             product: self.place.product.clone(),
@@ -81,15 +84,25 @@ impl Resource for LinesTrail {
                 None => places.push(Shown { lines, removed, ..shown(row, path) }),
             }
         }
-        with_commits(draft, self.rows.iter().map(|row| (row.step.commit, row.step.words.is_some()))).showing(places)
+        let draft = with_commits(draft, self.rows.iter().map(|row| (row.step.commit, row.step.words.is_some())));
+        if places.is_empty() { draft } else { draft.showing(places) }
+    }
+}
+
+impl Answer for LinesTrail {
+    fn bytes(&self) -> Option<usize> {
+        let lines = self.rows.iter().flat_map(|row| &row.lines);
+        let texts = lines.map(|line| line.text.len() + size_of::<DiffLine>()).sum::<usize>();
+        Some(texts + self.rows.iter().map(|row| bytes_of_words(&row.step)).sum::<usize>())
     }
 }
 
 /// A part of the history of some lines, told.
 pub struct LinesTold<'a> {
     pub place: &'a Place,
-    /// First and last line, counted from 1, within the file.
-    pub lines: (u64, u64),
+    pub nature: Nature,
+    /// First and last line, counted from 1, within the file; none where it has no lines.
+    pub lines: Option<(u64, u64)>,
     /// Newest first.
     pub rows: &'a [LinesRow],
     /// The commit after which the next page begins.
@@ -103,14 +116,14 @@ impl LinesTrail {
     pub fn told(cleared: &Cleared<Self>) -> LinesTold<'_> {
         let trail = cleared.get().resource();
         let next = trail.rows.last().filter(|_| trail.more).map(|row| row.step.commit);
-        LinesTold { place: &trail.place, lines: trail.lines, rows: &trail.rows, next, receipt: cleared.receipt() }
+        LinesTold { place: &trail.place, nature: trail.nature, lines: trail.lines, rows: &trail.rows, next, receipt: cleared.receipt() }
     }
 }
 
 type Ranges = Vec<Range<u32>>;
 
 impl Vault {
-    /// The commits that changed some lines of a file; the permit comes back when there is no such text.
+    /// The commits that changed some lines of a file; the permit comes back when there is no such file.
     ///
     /// # Errors
     /// When the repository cannot be read, or time is up.
@@ -120,7 +133,7 @@ impl Vault {
         asked: LinesAsked,
         deadline: Deadline,
     ) -> Result<Result<Entitled<LinesTrail>, Entitled<Sought>>, SourceError> {
-        self.inquire(sought, deadline, |inquiry, place| inquiry.lines_trail(place, asked))
+        self.inquire_once(&self.tables.lines, asked, sought, deadline, |inquiry, place| inquiry.lines_trail(place, asked))
     }
 }
 
@@ -129,14 +142,22 @@ impl Inquiry<'_> {
         let Some(number) = self.past.number_of(&place.path).filter(|_| (self.reads)(&place.path)) else { return Ok(None) };
         let track = self.follow(number);
         let Some(side) = self.past.side(self.side(track, self.head)) else { return Ok(None) };
-        let bytes = self.bytes(track, self.head)?;
-        let text = text_of(&bytes);
-        let count = super::blame::lines_in(&text.text);
-        let within = |line: u64| u32::try_from(line).unwrap_or(u32::MAX).clamp(1, count.max(1));
-        let (first, last) = (within(asked.lines.0.min(asked.lines.1)), within(asked.lines.0.max(asked.lines.1)));
-        if text.binary || count == 0 {
+        if side.kind == EntryKind::Submodule {
             return Ok(None);
         }
+        let bytes = self.reader.bytes(Some(side))?;
+        let text = bytes.as_deref().map(|bytes| text_of(bytes));
+        let nature = match &text {
+            None => Nature::Large,
+            Some(text) if text.binary => Nature::NoText,
+            Some(_) => Nature::Text,
+        };
+        let count = text.filter(|text| !text.binary).map_or(0, |text| super::blame::lines_in(&text.text));
+        if count == 0 {
+            return Ok(Some(LinesTrail { place: place.clone(), blob: side.id, nature, lines: None, rows: Vec::new(), more: false }));
+        }
+        let within = |line: u64| u32::try_from(line).unwrap_or(u32::MAX).clamp(1, count);
+        let (first, last) = (within(asked.lines.0.min(asked.lines.1)), within(asked.lines.0.max(asked.lines.1)));
         let mut waiting: BTreeMap<(u32, usize), Ranges> = BTreeMap::new();
         waiting.insert((self.origin(track, self.head), track), std::iter::once(first - 1..last).collect());
         let (mut rows, mut begun, mut more): (Vec<LinesRow>, bool, bool) = (Vec::new(), asked.after.is_none(), false);
@@ -160,8 +181,8 @@ impl Inquiry<'_> {
             names += weight(&row.step.path) + row.step.renamed_from.as_ref().map_or(0, weight);
             rows.push(row);
         }
-        let lines = (u64::from(first), u64::from(last));
-        Ok(Some(LinesTrail { place: place.clone(), blob: side.id, lines, rows, more }).filter(|trail| !trail.rows.is_empty()))
+        let lines = Some((u64::from(first), u64::from(last)));
+        Ok(Some(LinesTrail { place: place.clone(), blob: side.id, nature, lines, rows, more }).filter(|trail| !trail.rows.is_empty()))
     }
 
     /// What a commit did to the lines, if anything, and where they were before.

@@ -1,6 +1,7 @@
 //! What all that is told of the past has in common: the tables, who asks, how long it may take, and whose words may be shown.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,7 +11,9 @@ use lru::LruCache;
 
 use super::blame::{Kept, KeptKey};
 use super::gather::gather;
+use super::lines::{LinesAsked, LinesTrail};
 use super::rename::Moves;
+use super::trail::Trail;
 use super::{NONE, NOWHERE, Past, Track};
 use crate::access::{Entitled, Resource, Sought};
 use crate::audit::Draft;
@@ -28,6 +31,9 @@ pub(super) const MOST_BYTES_OF_NAMES: usize = 16 << 10;
 const KEPT_TABLES: usize = 256 << 20;
 /// Blames kept in memory.
 const KEPT_BLAMES: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
+/// Answers of a kind kept in memory, and the bytes up to which one is.
+const KEPT_ANSWERS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
+const LARGEST_ANSWER: usize = 1 << 20;
 
 /// Until when an answer is worked on.
 #[derive(Clone, Copy, Debug)]
@@ -113,12 +119,43 @@ pub(in crate::source) struct Tables {
     busy: Mutex<Vec<String>>,
     freed: Condvar,
     pub(super) blames: Mutex<LruCache<KeptKey, Arc<Kept>>>,
+    pub(super) trails: Answers<(Option<ObjectId>, usize), Trail>,
+    pub(super) lines: Answers<LinesAsked, LinesTrail>,
+}
+
+/// What was found for a place and a scope, by what was asked of it. A version's past never changes, so neither does the answer.
+pub(super) struct Answers<Q, T>(Mutex<LruCache<Question<Q>, Arc<T>>>);
+
+/// Where, within which scope, and what.
+type Question<Q> = (Place, Vec<u8>, Q);
+
+/// An answer that may be kept.
+pub(super) trait Answer: Resource + Clone {
+    /// Bytes that it takes, about; none where it depends on more than its place and its scope.
+    fn bytes(&self) -> Option<usize>;
+}
+
+impl<Q: Hash + Eq, T: Answer> Answers<Q, T> {
+    fn new() -> Self {
+        Self(Mutex::new(LruCache::new(KEPT_ANSWERS)))
+    }
+
+    fn get(&self, key: &Question<Q>) -> Option<Arc<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn keep(&self, key: Question<Q>, answer: &T) {
+        if answer.bytes().is_some_and(|bytes| bytes <= LARGEST_ANSWER) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).put(key, Arc::new(answer.clone()));
+        }
+    }
 }
 
 impl Tables {
     pub(in crate::source) fn at(directory: PathBuf) -> Self {
         let blames = Mutex::new(LruCache::new(KEPT_BLAMES));
-        Self { directory, open: Mutex::new(LruCache::unbounded()), busy: Mutex::default(), freed: Condvar::new(), blames }
+        let (open, busy, freed) = (Mutex::new(LruCache::unbounded()), Mutex::default(), Condvar::new());
+        Self { directory, open, busy, freed, blames, trails: Answers::new(), lines: Answers::new() }
     }
 
     fn file(&self, product: &str) -> PathBuf {
@@ -243,6 +280,26 @@ impl Vault {
             Some(Ok(entitled)) => Ok(entitled),
             _ => Err(sought),
         })
+    }
+
+    /// The same, but what was answered before within the same scope is not looked for again.
+    pub(super) fn inquire_once<Q: Hash + Eq, T: Answer>(
+        &self,
+        answers: &Answers<Q, T>,
+        asked: Q,
+        sought: Entitled<Sought>,
+        deadline: Deadline,
+        question: impl FnOnce(&mut Inquiry<'_>, &Place) -> Result<Option<T>, SourceError>,
+    ) -> Result<Result<Entitled<T>, Entitled<Sought>>, SourceError> {
+        let key = (sought.resource().place().clone(), sought.scope_key(), asked);
+        if let Some(known) = answers.get(&key) {
+            return Ok(sought.fork(T::clone(&known)).map_err(|_| sought));
+        }
+        let found = self.inquire(sought, deadline, question)?;
+        if let Ok(found) = &found {
+            answers.keep(key, found.resource());
+        }
+        Ok(found)
     }
 }
 
@@ -371,6 +428,12 @@ impl<'a> Inquiry<'a> {
         });
         found.map(|edition| edition.name.clone())
     }
+}
+
+/// Bytes that a step takes in memory, about.
+pub(super) fn bytes_of_words(step: &Step) -> usize {
+    let words = step.words.as_ref().map_or(0, |words| words.author.len() + words.message.len());
+    words + step.path.bytes().len() + size_of::<Step>()
 }
 
 /// Bytes that a name takes in an entry: those that are no text are written there twice, and escaped.

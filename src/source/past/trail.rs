@@ -2,7 +2,7 @@
 
 use std::collections::{BinaryHeap, HashSet};
 
-use super::shown::{Became, Deadline, Edition, Inquiry, Step, with_commits};
+use super::shown::{Answer, Became, Deadline, Edition, Inquiry, Step, bytes_of_words, with_commits};
 use super::{NONE, NOWHERE, Track};
 use crate::access::Cleared;
 use crate::access::{Entitled, Resource, Sought};
@@ -83,6 +83,13 @@ impl Resource for Trail {
     }
 }
 
+impl Answer for Trail {
+    /// Rows of a file depend on what else its reader may read, too.
+    fn bytes(&self) -> Option<usize> {
+        self.directory.then(|| self.rows.iter().map(|row| bytes_of_words(&row.step)).sum())
+    }
+}
+
 /// A part of a path's history, told.
 pub struct Trailed<'a> {
     pub place: &'a Place,
@@ -126,7 +133,7 @@ impl Vault {
         asked: &TrailAsked<'_>,
         deadline: Deadline,
     ) -> Result<Result<Entitled<Trail>, Entitled<Sought>>, SourceError> {
-        self.inquire(sought, deadline, |inquiry, place| inquiry.trail(place, asked))
+        self.inquire_once(&self.tables.trails, (asked.after, asked.most), sought, deadline, |inquiry, place| inquiry.trail(place, asked))
     }
 }
 

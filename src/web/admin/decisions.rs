@@ -1,24 +1,23 @@
 //! One grant: its life so far, what it opens in words, and deciding on it.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::fields::last_moment;
 use super::grants::{end, scope_words, start, state_of};
-use super::{Because, Nothing, Trouble, again, confirmed, done};
-use crate::access::{Action, Decision, Facts, Request, decide};
-use crate::accounts::Role;
+use super::suspensions::{form_address, notice};
+use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
+use crate::access::fits;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
-use crate::entitlements::{Act, EntitlementError, Held, Line, PathScope, State as Life};
+use crate::entitlements::{EntitlementError, Line, NominationStage, Readers, Review, State as Life, Subject, SubjectKind};
 use crate::ids::AccountId;
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
-use crate::web::views::admin::grants::{GrantPage, GrantState, Step, StepState};
+use crate::web::views::admin::grants::{Decisions, GrantPage, GrantState, Step, StepState};
 use crate::web::views::format::{counted, day, moment, series};
 use crate::web::views::shell::{Notice, Place, Tone};
 
@@ -52,25 +51,47 @@ pub(super) async fn revoke(who: Administering, State(portal): State<AppState>, P
     answer(&who, &portal, &id, (decided, "Revoked. It opens nothing from the next request on.", reason)).await
 }
 
+/// Says that access given alone was justified.
+pub(super) async fn justified(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(id): Path<String>,
+    form: Protected<Because>,
+) -> Answer {
+    reviewed(&who, &portal, &id, Review::Justified, form.into_inner().reason).await
+}
+
+/// Says that it should not have been given.
+pub(super) async fn objected(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(id): Path<String>,
+    form: Protected<Because>,
+) -> Answer {
+    reviewed(&who, &portal, &id, Review::Objected, form.into_inner().reason).await
+}
+
+async fn reviewed(who: &SignedIn, portal: &AppState, id: &str, review: Review, reason: String) -> Answer {
+    let line = find(portal, id).await?;
+    let by = confirmed(who, portal, &address(&line), "review this access", &reason).await?;
+    let done = portal.entitlements.review(&line.entitlement.id, review, &reason, &by, &who.visit.context).await;
+    answer(who, portal, id, (done, "Reviewed. It stands in the record.", reason)).await
+}
+
 /// Onward when it was decided; otherwise the grant as it is now, with what stood in the way.
 async fn answer(who: &SignedIn, portal: &AppState, id: &str, decided: (Result<(), EntitlementError>, &str, String)) -> Answer {
     let (result, sentence, reason) = decided;
-    let (status, field, problem) = match result {
+    let error = match result {
         Ok(()) => return done(who, sentence, &format!("/admin/grants/{id}")).await,
-        Err(EntitlementError::Invalid { field, problem }) => (StatusCode::UNPROCESSABLE_ENTITY, field, problem),
-        Err(EntitlementError::Conflict) => {
-            (StatusCode::CONFLICT, "", "Another administrator decided on it at the same moment. This is how it stands now.".to_owned())
-        }
-        Err(EntitlementError::Transition(problem)) => (StatusCode::CONFLICT, "", problem.to_string()),
-        Err(other) => return Err(other.into()),
+        Err(error) => error,
     };
+    let (status, field, problem) = problem_of(error)?;
     let line = find(portal, id).await?;
     Ok(again(status, page(who, portal, line, Trouble::at(reason, field, problem)).await?))
 }
 
 async fn find(portal: &AppState, id: &str) -> Result<Line, WebError> {
-    let lines = portal.entitlements.list().await?;
-    lines.into_iter().find(|line| line.entitlement.id.as_str() == id).ok_or(WebError::NotFound)
+    portal.entitlements.grant(id).await?.ok_or(WebError::NotFound)
 }
 
 fn address(line: &Line) -> String {
@@ -85,6 +106,12 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
     let state = state_of(&line, now);
     let choices = Choices::of(&line, state, who, now);
     let notices = notices(portal, &line, state, people.is_empty()).await?;
+    let subject = Subject {
+        kind: SubjectKind::Grant,
+        id: line.entitlement.id.to_string(),
+        name: format!("{} under {}", line.product_title, line.agreement_reference),
+    };
+    let emergency = line.entitlement.emergency.as_ref();
     let texts = |paths: &[RepoPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
     let scope = &line.entitlement.scope;
     let whole = scope.includes.iter().any(RepoPath::is_root);
@@ -108,9 +135,11 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
         exclude: texts(&scope.excludes),
         from: line.entitlement.window.from.micros(),
         until: last_moment(line.entitlement.window.until),
-        may_approve: choices.approve,
-        may_refuse: choices.refuse,
-        may_revoke: choices.revoke,
+        may: choices.may,
+        may_review: emergency.is_some_and(|of| of.reviewed.is_none()) && line.entitlement.proposed.by != *who.principal.account(),
+        review: emergency.and_then(|of| of.review.clone().zip(line.reviewer.clone())).map(|(said, by)| format!("{by} found it {said}")),
+        everybody: line.entitlement.readers == Readers::Everybody,
+        suspend: (choices.may.revoke && !line.suspended).then(|| form_address(&subject)),
         why_not: choices.why_not.map(str::to_owned),
         reason: trouble.reason,
         errors: trouble.errors,
@@ -124,35 +153,48 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
 /// What this administrator may do about a grant now. The room decides again when it is done.
 #[derive(Debug, PartialEq, Eq)]
 struct Choices {
-    approve: bool,
-    refuse: bool,
-    revoke: bool,
+    may: Decisions,
     why_not: Option<&'static str>,
+}
+
+/// What an administrator did about a grant before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Proposed,
+    Approved,
 }
 
 impl Choices {
     fn of(line: &Line, state: GrantState, who: &SignedIn, now: Timestamp) -> Self {
-        let own = line.entitlement.proposed.by == *who.principal.account();
-        Self::at(state, own, now >= line.entitlement.window.until)
+        let me = who.principal.account();
+        let before = match &line.entitlement {
+            grant if grant.proposed.by == *me => Before::Proposed,
+            grant if grant.approvals.iter().any(|act| act.by == *me) => Before::Approved,
+            _ => Before::Nothing,
+        };
+        Self::at(state, before, now >= line.entitlement.window.until)
     }
 
-    fn at(state: GrantState, own: bool, over: bool) -> Self {
+    fn at(state: GrantState, before: Before, over: bool) -> Self {
         let proposed = state == GrantState::Proposed;
-        Self {
-            approve: proposed && !own && !over,
+        let may = Decisions {
+            approve: proposed && before == Before::Nothing && !over,
             refuse: proposed,
-            revoke: matches!(state, GrantState::NotYet | GrantState::InForce),
-            why_not: match state {
-                GrantState::Proposed if over => Some("Its window has ended, so it cannot be approved any more. Propose it anew."),
-                GrantState::Proposed if own => {
-                    Some("You proposed this grant, so another administrator has to approve it. You can take it back by refusing it.")
-                }
-                GrantState::Ended => Some("It has ended by itself. Propose a new one to open this again."),
-                GrantState::Refused => Some("It was refused. Propose it anew to have it decided again."),
-                GrantState::Revoked => Some("It was revoked. Propose a new one to open this again."),
-                _ => None,
-            },
-        }
+            revoke: matches!(state, GrantState::NotYet | GrantState::InForce | GrantState::Suspended),
+        };
+        let why_not = match (state, before) {
+            (GrantState::Proposed, _) if over => Some("Its window has ended, so it cannot be approved any more. Propose it anew."),
+            (GrantState::Proposed, Before::Proposed) => {
+                Some("You proposed this grant, so another administrator has to approve it. You can take it back by refusing it.")
+            }
+            (GrantState::Proposed, Before::Approved) => Some("You have approved it. It waits for another administrator."),
+            (GrantState::Ended, _) => Some("It has ended by itself. Propose a new one to open this again."),
+            (GrantState::Refused, _) => Some("It was refused. Propose it anew to have it decided again."),
+            (GrantState::Revoked, _) => Some("It was revoked. Propose a new one to open this again."),
+            _ => None,
+        };
+        Self { may, why_not }
     }
 }
 
@@ -162,15 +204,31 @@ fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
         format!("{did} by {}, {}", name.as_deref().unwrap_or("an administrator"), moment(at.micros()))
     };
     let grant = &line.entitlement;
-    let mut steps = vec![step(by("Proposed", &Some(line.proposer.clone()), grant.proposed.at), StepState::Done)];
+    let first = if grant.emergency.is_some() { "Given alone" } else { "Proposed" };
+    let mut steps = vec![step(by(first, &Some(line.proposer.clone()), grant.proposed.at), StepState::Done)];
     match &grant.state {
         Life::Proposed => {
-            steps.push(step("Approval by a second administrator".to_owned(), StepState::Now));
+            let missing = grant.needed.saturating_sub(i64::try_from(grant.approvals.len()).unwrap_or(0));
+            for approved in &grant.approvals {
+                steps.push(step(format!("Approved by one administrator, {}", moment(approved.at.micros())), StepState::Done));
+            }
+            let words = if missing == 1 {
+                "Approval by another administrator".to_owned()
+            } else {
+                format!("Approval by {missing} other administrators")
+            };
+            steps.push(step(words, StepState::Now));
             steps.push(step(format!("In force from {} to {}", day(start(line).micros()), day(last_moment(end(line)))), StepState::Later));
         }
         Life::Refused { refused, .. } => steps.push(step(by("Refused", &line.decider, refused.at), StepState::Stopped)),
         Life::Approved { approved } => {
-            steps.push(step(by("Approved", &line.decider, approved.at), StepState::Done));
+            match &grant.emergency {
+                None => steps.push(step(by("Approved", &line.decider, approved.at), StepState::Done)),
+                Some(of) => steps.push(match &of.reviewed {
+                    Some(reviewed) => step(by("Reviewed", &line.reviewer, reviewed.at), StepState::Done),
+                    None => step("Review by a second administrator".to_owned(), StepState::Now),
+                }),
+            }
             steps.push(match state {
                 GrantState::NotYet => step(format!("In force from {}", day(start(line).micros())), StepState::Later),
                 GrantState::Ended => step(format!("Ended on {}", day(last_moment(end(line)))), StepState::Done),
@@ -216,11 +274,15 @@ fn opened(line: &Line) -> String {
     words.strip_prefix("All of it").map_or_else(|| words.clone(), |rest| format!("all{rest}"))
 }
 
-/// Names of the reviewers that the agreement names and whose accounts are open.
+/// Names of the people it is for whom the agreement names and whose accounts are open.
 async fn people(portal: &AppState, line: &Line) -> Result<Vec<String>, WebError> {
-    let named = portal.entitlements.people(&line.entitlement.agreement).await?;
-    let accounts = portal.accounts.list().await?.into_iter();
-    Ok(accounts.filter(|account| account.disabled_at.is_none() && named.contains(&account.id)).map(|account| account.name).collect())
+    let nominees = portal.entitlements.nominees(&line.entitlement.agreement).await?.into_iter();
+    let meant = |account: &AccountId| match &line.entitlement.readers {
+        Readers::Everybody => true,
+        Readers::These(accounts) => accounts.contains(account),
+    };
+    let named = nominees.filter(|of| of.nomination.stage == NominationStage::Approved && !of.disabled && meant(&of.nomination.account));
+    Ok(named.map(|of| of.name).collect())
 }
 
 /// What an approver should know before deciding.
@@ -230,6 +292,17 @@ async fn notices(portal: &AppState, line: &Line, state: GrantState, nobody: bool
         return Ok(notices);
     }
     let agreement = format!("/admin/agreements/{}", line.entitlement.agreement);
+    let hangs_on =
+        [line.entitlement.id.as_str(), line.entitlement.agreement.as_str(), line.agency.as_str(), line.entitlement.product.as_str()];
+    for subject in hangs_on {
+        notices.extend(notice(portal, subject).await?);
+    }
+    if let Some(of) = &line.entitlement.emergency
+        && of.reviewed.is_none()
+    {
+        let text = format!("{} gave this access alone. Another administrator has to say whether that was justified.", line.proposer);
+        notices.push(Notice::new(Tone::Danger, text));
+    }
     if line.agreement_ended.is_some() {
         let text = "The agreement was ended before its term, so this grant opens nothing, approved or not.";
         notices.push(Notice::new(Tone::Look, text).link("The agreement", &agreement));
@@ -239,7 +312,7 @@ async fn notices(portal: &AppState, line: &Line, state: GrantState, nobody: bool
         notices.push(Notice::new(Tone::Look, text).link("Name reviewers", &agreement));
     }
     let versions = portal.catalog.versions(&line.entitlement.product).await?;
-    let open = versions.iter().filter(|version| opens(line, &version.name)).count();
+    let open = versions.iter().filter(|version| fits(&line.entitlement.versions, &version.name)).count();
     notices.push(covered(open, versions.len()));
     Ok(notices)
 }
@@ -255,18 +328,6 @@ fn covered(open: usize, published: usize) -> Notice {
     Notice::new(tone, format!("{text} Later ones are covered as soon as they are published, when their names match."))
 }
 
-/// Whether a grant is for a version, by the gate's own rule: asked as if the grant were approved and in force for the whole tree.
-fn opens(line: &Line, version: &str) -> bool {
-    let window = line.entitlement.window;
-    let mut entitlement = line.entitlement.clone();
-    entitlement.scope = PathScope::whole();
-    entitlement.state = Life::Approved { approved: Act { by: AccountId::known("anybody else"), at: window.from } };
-    let held = Held { entitlement, product: line.product_name.clone(), term: window, term_ended: None };
-    let facts = Facts { role: Role::Reviewer, held: vec![held] };
-    let request = Request { product: &line.product_name, version, path: &RepoPath::root(), action: Action::List };
-    matches!(decide(&facts, &request, window.from), Decision::Permit { .. })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::grants::tests::{act, approved, at, line};
@@ -274,18 +335,20 @@ mod tests {
 
     #[test]
     fn what_may_be_done_follows_the_state() {
-        let choices = |state, own, over| {
-            let Choices { approve, refuse, revoke, why_not } = Choices::at(state, own, over);
-            (approve, refuse, revoke, why_not.is_some())
+        let choices = |state, before, over| {
+            let Choices { may, why_not } = Choices::at(state, before, over);
+            (may.approve, may.refuse, may.revoke, why_not.is_some())
         };
-        assert_eq!(choices(GrantState::Proposed, false, false), (true, true, false, false));
-        assert_eq!(choices(GrantState::Proposed, true, false), (false, true, false, true));
-        assert_eq!(choices(GrantState::Proposed, false, true), (false, true, false, true));
-        for own in [true, false] {
-            assert_eq!(choices(GrantState::NotYet, own, false), (false, false, true, false));
-            assert_eq!(choices(GrantState::InForce, own, false), (false, false, true, false));
+        assert_eq!(choices(GrantState::Proposed, Before::Nothing, false), (true, true, false, false));
+        assert_eq!(choices(GrantState::Proposed, Before::Proposed, false), (false, true, false, true));
+        assert_eq!(choices(GrantState::Proposed, Before::Approved, false), (false, true, false, true));
+        assert_eq!(choices(GrantState::Proposed, Before::Nothing, true), (false, true, false, true));
+        for before in [Before::Nothing, Before::Proposed, Before::Approved] {
+            for state in [GrantState::NotYet, GrantState::InForce, GrantState::Suspended] {
+                assert_eq!(choices(state, before, false), (false, false, true, false), "{state:?}");
+            }
             for state in [GrantState::Ended, GrantState::Refused, GrantState::Revoked] {
-                assert_eq!(choices(state, own, false), (false, false, false, true), "{state:?}");
+                assert_eq!(choices(state, before, false), (false, false, false, true), "{state:?}");
             }
         }
     }
@@ -321,13 +384,5 @@ mod tests {
         assert_eq!(last(Life::Refused { refused: act("two", 5), reason: String::new() }, 150), StepState::Stopped);
         let revoked = Life::Revoked { approved: act("two", 10), revoked: act("one", 120), reason: String::new() };
         assert_eq!(last(revoked, 150), StepState::Stopped);
-    }
-
-    #[test]
-    fn versions_are_counted_by_the_gates_rule() {
-        let mut line = line(Life::Proposed);
-        assert!(opens(&line, "v1.2") && !opens(&line, "v2.0"));
-        line.entitlement.versions = vec!["v2.0".to_owned(), "x/*".to_owned()];
-        assert!(opens(&line, "v2.0") && opens(&line, "x/y") && !opens(&line, "x/y/z"));
     }
 }

@@ -1,6 +1,9 @@
 //! What people type into forms, read or refused in their words.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
@@ -56,6 +59,18 @@ pub(super) fn paths(text: &str) -> Result<Vec<RepoPath>, String> {
     Ok(paths)
 }
 
+/// Networks, parted by spaces, commas or line ends; an address alone is a network of one.
+///
+/// # Errors
+/// A sentence that names what is none.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let one = |text: String| {
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map(|network| network.trunc()).map_err(|_| format!("{text} is no network. Write 192.0.2.0/24 or 2001:db8::/32."))
+    };
+    patterns(text).into_iter().map(one).collect()
+}
+
 /// Patterns or names, parted by spaces, commas or line ends.
 pub(super) fn patterns(text: &str) -> Vec<String> {
     let mut patterns: Vec<String> = Vec::new();
@@ -106,6 +121,16 @@ mod tests {
         assert_eq!(paths("\n \n"), Ok(vec![]));
         for (text, line) in [("net\n../keys", "Line 2:"), ("/etc", "Line 1:"), ("a\n\nb//c", "Line 3:"), ("a\0", "Line 1:")] {
             assert!(paths(text).unwrap_err().starts_with(line), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn networks_are_read_and_what_is_none_is_named() {
+        let texts = |text: &str| networks(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(texts("192.0.2.9/24, 2001:db8::1\n").unwrap(), ["192.0.2.0/24", "2001:db8::1/128"]);
+        assert_eq!(texts("").unwrap(), Vec::<String>::new());
+        for odd in ["192.0.2.0/33", "192.0.2", "example.org"] {
+            assert!(texts(odd).unwrap_err().starts_with(odd));
         }
     }
 

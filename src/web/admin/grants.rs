@@ -21,10 +21,11 @@ const ADDRESS: &str = "/admin/grants";
 /// Grants on one page.
 const PAGE: usize = 100;
 
-const STATES: [(&str, GrantState); 6] = [
+const STATES: [(&str, GrantState); 7] = [
     ("proposed", GrantState::Proposed),
     ("not-yet", GrantState::NotYet),
     ("in-force", GrantState::InForce),
+    ("suspended", GrantState::Suspended),
     ("ended", GrantState::Ended),
     ("refused", GrantState::Refused),
     ("revoked", GrantState::Revoked),
@@ -125,6 +126,7 @@ pub(in crate::web) fn state_of(line: &Line, now: Timestamp) -> GrantState {
         Life::Refused { .. } => GrantState::Refused,
         Life::Revoked { .. } => GrantState::Revoked,
         Life::Approved { .. } if now >= end(line) => GrantState::Ended,
+        Life::Approved { .. } if line.suspended => GrantState::Suspended,
         Life::Approved { .. } if now < start(line) => GrantState::NotYet,
         Life::Approved { .. } => GrantState::InForce,
     }
@@ -168,7 +170,7 @@ pub(in crate::web) fn scope_words(scope: &PathScope) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::catalog::RepoPath;
-    use crate::entitlements::{Act, Entitlement, Window};
+    use crate::entitlements::{Act, Entitlement, Readers, Window};
     use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
 
     pub(in crate::web::admin) fn at(second: i64) -> Timestamp {
@@ -188,10 +190,14 @@ pub(super) mod tests {
                 product: ProductId::known("prd"),
                 versions: vec!["v1.*".to_owned()],
                 scope: PathScope::whole(),
+                readers: Readers::Everybody,
                 window: Window { from: at(100), until: at(200) },
                 purpose: "review".to_owned(),
                 proposed: act("one", 1),
+                needed: 1,
+                approvals: Vec::new(),
                 state,
+                emergency: None,
             },
             product_name: "gateway".to_owned(),
             product_title: "Gateway".to_owned(),
@@ -203,6 +209,8 @@ pub(super) mod tests {
             proposer: "First".to_owned(),
             decider: Some("Second".to_owned()),
             revoker: Some("Third".to_owned()),
+            reviewer: None,
+            suspended: false,
         }
     }
 
@@ -220,6 +228,9 @@ pub(super) mod tests {
         ended.agreement_ended = Some(at(150));
         assert_eq!(state_of(&ended, at(149)), GrantState::InForce);
         assert_eq!(state_of(&ended, at(150)), GrantState::Ended);
+        let suspended = Line { suspended: true, ..line(approved()) };
+        assert_eq!(state_of(&suspended, at(150)), GrantState::Suspended);
+        assert_eq!(state_of(&suspended, at(200)), GrantState::Ended);
         let mut early = line(approved());
         early.entitlement.window.from = at(10);
         assert_eq!(state_of(&early, at(49)), GrantState::NotYet);

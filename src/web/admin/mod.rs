@@ -2,21 +2,28 @@
 //! file's name, or what readers did.
 
 mod agencies;
+mod agreement_form;
 mod agreements;
 mod decisions;
 pub(super) mod fields;
 mod grants;
+mod nominations;
 mod people;
 mod products;
+mod progress;
+mod product_settings;
 mod proposals;
+mod suspensions;
+mod versions;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+pub(super) use agreements::reminder_words;
 pub(super) use fields::last_moment;
 pub(super) use grants::{row as grant_row, scope_words, state_of};
-pub(super) use products::version_row;
+pub(super) use products::{all_alarms as product_alarms, version_row};
 
 use super::AppState;
 use super::error::WebError;
@@ -24,6 +31,7 @@ use super::guard::{Administering, SignedIn};
 use super::routes::Routes;
 use super::views::forms::FieldErrors;
 use crate::accounts::StepUp;
+use crate::entitlements::EntitlementError;
 
 /// The reason typed before a confirmation was asked for, and the page it was typed on.
 const REASON: &str = "reason";
@@ -37,25 +45,66 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/grants/{id}/approve", decisions::approve)
         .post::<Administering, _, _>("/admin/grants/{id}/refuse", decisions::refuse)
         .post::<Administering, _, _>("/admin/grants/{id}/revoke", decisions::revoke)
+        .post::<Administering, _, _>("/admin/grants/{id}/justified", decisions::justified)
+        .post::<Administering, _, _>("/admin/grants/{id}/objected", decisions::objected)
+        .get::<Administering, _, _>("/admin/grants/alone", proposals::alone_form)
+        .post::<Administering, _, _>("/admin/grants/alone", proposals::give_alone)
         .get::<Administering, _, _>("/admin/agencies", agencies::list)
         .get::<Administering, _, _>("/admin/agencies/new", agencies::form)
         .post::<Administering, _, _>("/admin/agencies/new", agencies::add)
         .get::<Administering, _, _>("/admin/agencies/{id}", agencies::show)
+        .get::<Administering, _, _>("/admin/agencies/{id}/edit", agencies::edit_form)
+        .post::<Administering, _, _>("/admin/agencies/{id}/edit", agencies::edit)
+        .post::<Administering, _, _>("/admin/agencies/{id}/strike", agencies::strike)
+        .post::<Administering, _, _>("/admin/agencies/{id}/restore", agencies::restore)
+        .get::<Administering, _, _>("/admin/agreements", agreements::list)
         .get::<Administering, _, _>("/admin/agreements/new", agreements::form)
-        .post::<Administering, _, _>("/admin/agreements/new", agreements::sign)
+        .post::<Administering, _, _>("/admin/agreements/new", agreements::add)
         .get::<Administering, _, _>("/admin/agreements/{id}", agreements::show)
         .post::<Administering, _, _>("/admin/agreements/{id}/end", agreements::end)
-        .post::<Administering, _, _>("/admin/agreements/{id}/people", agreements::name_person)
+        .get::<Administering, _, _>("/admin/agreements/{id}/edit", agreements::edit_form)
+        .post::<Administering, _, _>("/admin/agreements/{id}/edit", agreements::edit)
+        .post::<Administering, _, _>("/admin/agreements/{id}/sign", agreements::sign)
+        .post::<Administering, _, _>("/admin/agreements/{id}/amendments/{amendment}/approve", agreements::approve_amendment)
+        .post::<Administering, _, _>("/admin/agreements/{id}/amendments/{amendment}/refuse", agreements::refuse_amendment)
+        .get::<Administering, _, _>("/admin/agreements/{id}/terms", agreements::terms)
+        .post::<Administering, _, _>("/admin/agreements/{id}/terms", agreements::publish_terms)
+        .post::<Administering, _, _>("/admin/agreements/{id}/people", nominations::nominate)
+        .get::<Administering, _, _>("/admin/nominations/{id}", nominations::show)
+        .post::<Administering, _, _>("/admin/nominations/{id}/approve", nominations::approve)
+        .post::<Administering, _, _>("/admin/nominations/{id}/refuse", nominations::refuse)
+        .post::<Administering, _, _>("/admin/nominations/{id}/withdraw", nominations::withdraw)
+        .get::<Administering, _, _>("/admin/suspensions", suspensions::list)
+        .get::<Administering, _, _>("/admin/suspensions/new", suspensions::form)
+        .post::<Administering, _, _>("/admin/suspensions/new", suspensions::place)
+        .get::<Administering, _, _>("/admin/suspensions/{id}", suspensions::show)
+        .post::<Administering, _, _>("/admin/suspensions/{id}/ask", suspensions::ask)
+        .post::<Administering, _, _>("/admin/suspensions/{id}/keep", suspensions::keep)
+        .post::<Administering, _, _>("/admin/suspensions/{id}/lift", suspensions::lift)
         .get::<Administering, _, _>("/admin/people", people::list)
         .get::<Administering, _, _>("/admin/people/new", people::form)
         .post::<Administering, _, _>("/admin/people/new", people::add)
         .get::<Administering, _, _>("/admin/people/{id}", people::show)
         .post::<Administering, _, _>("/admin/people/{id}/disable", people::disable)
+        .post::<Administering, _, _>("/admin/people/{id}/leave", people::leave)
         .get::<Administering, _, _>("/admin/products", products::list)
         .get::<Administering, _, _>("/admin/products/new", products::form)
         .post::<Administering, _, _>("/admin/products/new", products::add)
         .get::<Administering, _, _>("/admin/products/{name}", products::show)
         .post::<Administering, _, _>("/admin/products/{name}/sync", products::sync)
+        .get::<Administering, _, _>("/admin/products/{name}/progress", progress::events)
+        .get::<Administering, _, _>("/admin/products/{name}/settings", product_settings::form)
+        .post::<Administering, _, _>("/admin/products/{name}/settings", product_settings::change)
+        .post::<Administering, _, _>("/admin/products/{name}/webhook", product_settings::make_webhook)
+        .post::<Administering, _, _>("/admin/products/{name}/webhook/remove", product_settings::remove_webhook)
+        .post::<Administering, _, _>("/admin/products/{name}/credentials", product_settings::set_credentials)
+        .post::<Administering, _, _>("/admin/products/{name}/credentials/remove", product_settings::remove_credentials)
+        .get::<Administering, _, _>("/admin/products/{name}/versions/{version}", versions::show)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/withdraw", versions::withdraw)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/ask", versions::ask)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/approve", versions::approve)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/refuse", versions::refuse)
+        .post::<Administering, _, _>("/admin/products/{name}/versions/{version}/acknowledge", versions::acknowledge)
 }
 
 /// A form without fields of its own.
@@ -110,6 +159,19 @@ async fn confirmed(who: &SignedIn, portal: &AppState, page: &str, purpose: &'sta
 async fn done(who: &SignedIn, sentence: &str, page: &str) -> Result<Response, WebError> {
     who.flash(sentence).await?;
     Ok(Redirect::to(page).into_response())
+}
+
+/// What keeps something from being done, for the page it was to be done on: the status, the field, the sentence. What is no answer to
+/// whoever asked is an error.
+fn problem_of(error: EntitlementError) -> Result<(StatusCode, &'static str, String), WebError> {
+    match error {
+        EntitlementError::Invalid { field, problem } => Ok((StatusCode::UNPROCESSABLE_ENTITY, field, problem)),
+        EntitlementError::Conflict => {
+            Ok((StatusCode::CONFLICT, "", "Another administrator decided on it at the same moment. This is how it stands now.".to_owned()))
+        }
+        EntitlementError::Transition(problem) => Ok((StatusCode::CONFLICT, "", problem.to_string())),
+        other => Err(other.into()),
+    }
 }
 
 /// A page shown again, with what keeps the form on it from being accepted.

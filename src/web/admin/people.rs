@@ -6,7 +6,8 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::grants::agencies;
-use super::{Because, Trouble, again, confirmed, done};
+use super::nominations::row as nominee_row;
+use super::{Because, Trouble, again, confirmed, done, problem_of};
 use crate::accounts::{Account, AccountError, NewAccount, Password, Role};
 use crate::web::AppState;
 use crate::web::error::WebError;
@@ -133,6 +134,31 @@ pub(super) async fn disable(
     Ok(again(StatusCode::CONFLICT, person_page(&who, &portal, account, Trouble::at(reason, "", problem)).await?))
 }
 
+/// A person left their agency: no agreement names them any more, and their account closes.
+pub(super) async fn leave(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(id): Path<String>,
+    form: Protected<Because>,
+) -> Result<Response, WebError> {
+    let account = find(&portal, &id).await?;
+    let reason = form.into_inner().reason;
+    let by = confirmed(&who, &portal, &address(&account), "end this person's access", &reason).await?;
+    let (status, field, problem) = match portal.entitlements.leave(&account.id, &reason, &by, &who.visit.context).await {
+        Ok(()) => match portal.accounts.disable(&account.id, &reason, &by, &who.visit.context).await {
+            Ok(()) | Err(AccountError::Conflict) => {
+                return done(&who, "They read nothing any more: no agreement names them, and the account is disabled.", &address(&account))
+                    .await;
+            }
+            Err(AccountError::Invalid { problem, .. }) => (StatusCode::CONFLICT, "", problem),
+            Err(other) => return Err(other.into()),
+        },
+        Err(error) => problem_of(error)?,
+    };
+    let account = find(&portal, &id).await?;
+    Ok(again(status, person_page(&who, &portal, account, Trouble::at(reason, field, problem)).await?))
+}
+
 async fn find(portal: &AppState, id: &str) -> Result<Account, WebError> {
     portal.accounts.find(id).await?.ok_or(WebError::NotFound)
 }
@@ -143,12 +169,15 @@ fn address(account: &Account) -> String {
 
 async fn person_page(who: &SignedIn, portal: &AppState, account: Account, trouble: Trouble) -> Result<Response, WebError> {
     let shell = who.shell(portal, &account.name, Place::People).await?;
+    let nominees = portal.entitlements.nominations_of(&account.id).await?;
     html(&PersonPage {
         csrf: shell.csrf.clone(),
         shell,
         created_at: account.created_at.micros(),
         may_disable: account.disabled_at.is_none() && account.id != *who.principal.account(),
         may_enable: false,
+        may_leave: account.role == Role::Reviewer && account.disabled_at.is_none(),
+        nominees: nominees.iter().map(nominee_row).collect(),
         person: row(account),
         reason: trouble.reason,
         errors: trouble.errors,

@@ -1,4 +1,6 @@
-//! Proposing a grant.
+//! Proposing a grant, and giving access alone where it cannot wait.
+
+use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -7,9 +9,10 @@ use serde::Deserialize;
 
 use super::fields::{ending, last_moment, paths, patterns, starting, within};
 use super::grants::{agencies, choice, products};
-use super::{again, done};
+use super::{again, confirmed, done, problem_of};
 use crate::catalog::{Product, RepoPath};
-use crate::entitlements::{Agreement, EntitlementError, PathScope, Proposal, Window};
+use crate::clock::Timestamp;
+use crate::entitlements::{Agreement, EntitlementError, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Proposal, Readers, Standing, Window};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
@@ -30,9 +33,12 @@ pub(super) struct Typed {
     versions: String,
     include: String,
     exclude: String,
+    people: String,
     from: String,
     until: String,
     purpose: String,
+    needed: String,
+    hours: String,
 }
 
 pub(super) async fn form(who: Administering, State(portal): State<AppState>, Query(mut typed): Query<Typed>) -> Result<Response, WebError> {
@@ -42,24 +48,58 @@ pub(super) async fn form(who: Administering, State(portal): State<AppState>, Que
     if let Some(agency) = portal.entitlements.agency(&typed.agency).await? {
         typed.agency = agency.slug;
     }
-    page(&who, &portal, typed, FieldErrors::default()).await
+    page(&who, &portal, typed, FieldErrors::default(), false).await
 }
 
 pub(super) async fn propose(who: Administering, State(portal): State<AppState>, form: Protected<Typed>) -> Result<Response, WebError> {
     let typed = form.into_inner();
-    let (proposal, product) = match read(&portal, &typed).await? {
+    let (proposal, product) = match read(&portal, &typed, false).await? {
         Ok(read) => read,
-        Err(errors) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(&who, &portal, typed, errors).await?)),
+        Err(errors) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(&who, &portal, typed, errors, false).await?)),
     };
     match portal.entitlements.propose(proposal, &product, &who.principal, &who.visit.context).await {
         Ok(id) => done(&who, "Proposed. Another administrator has to approve it.", &format!("/admin/grants/{id}")).await,
-        Err(EntitlementError::Invalid { field, problem }) => {
-            let mut errors = FieldErrors::default();
-            errors.add(input(field), problem);
-            Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(&who, &portal, typed, errors).await?))
-        }
-        Err(other) => Err(other.into()),
+        Err(error) => not_taken(&who, &portal, typed, error, false).await,
     }
+}
+
+/// The form of access that one administrator gives alone.
+pub(super) async fn alone_form(
+    who: Administering,
+    State(portal): State<AppState>,
+    Query(mut typed): Query<Typed>,
+) -> Result<Response, WebError> {
+    if typed.hours.is_empty() {
+        "2".clone_into(&mut typed.hours);
+    }
+    page(&who, &portal, typed, FieldErrors::default(), true).await
+}
+
+pub(super) async fn give_alone(who: Administering, State(portal): State<AppState>, form: Protected<Typed>) -> Result<Response, WebError> {
+    let typed = form.into_inner();
+    let (proposal, product) = match read(&portal, &typed, true).await? {
+        Ok(read) => read,
+        Err(errors) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(&who, &portal, typed, errors, true).await?)),
+    };
+    let by = confirmed(&who, &portal, "/admin/grants/alone", "give access alone", "").await?;
+    match portal.entitlements.break_glass(proposal, &product, &by, &who.visit.context).await {
+        Ok(id) => {
+            done(
+                &who,
+                "Given, and told to every administrator and auditor. Another administrator has to review it.",
+                &format!("/admin/grants/{id}"),
+            )
+            .await
+        }
+        Err(error) => not_taken(&who, &portal, typed, error, true).await,
+    }
+}
+
+async fn not_taken(who: &SignedIn, portal: &AppState, typed: Typed, error: EntitlementError, alone: bool) -> Result<Response, WebError> {
+    let (status, field, problem) = problem_of(error)?;
+    let mut errors = FieldErrors::default();
+    errors.add(input(field), problem);
+    Ok(again(status, page(who, portal, typed, errors, alone).await?))
 }
 
 /// The input that a field of the room's is typed into.
@@ -72,7 +112,7 @@ fn input(field: &'static str) -> &'static str {
 }
 
 /// The proposal and the product it is about, or what keeps it from being one.
-async fn read(portal: &AppState, typed: &Typed) -> Result<Result<(Proposal, Product), FieldErrors>, WebError> {
+async fn read(portal: &AppState, typed: &Typed, alone: bool) -> Result<Result<(Proposal, Product), FieldErrors>, WebError> {
     let mut errors = FieldErrors::default();
     let agreement = portal.entitlements.agreement(&typed.agreement).await?;
     let agency = portal.entitlements.agency(&typed.agency).await?;
@@ -89,13 +129,43 @@ async fn read(portal: &AppState, typed: &Typed) -> Result<Result<(Proposal, Prod
         errors.add("product", "Choose a product.");
     }
     let scope = scope(typed, &mut errors);
-    let window = window(typed, agreement.as_ref(), &mut errors);
+    let window = if alone { hours(typed, portal.clock.now(), &mut errors) } else { window(typed, agreement.as_ref(), &mut errors) };
+    let readers = readers(portal, typed, &mut errors).await?;
+    let needed = match typed.needed.trim() {
+        "" => portal.config.grants.approvals,
+        text => text.parse().unwrap_or(0),
+    };
+    if needed < portal.config.grants.approvals || needed > MOST_APPROVALS {
+        errors.add("needed", format!("Choose {} to {MOST_APPROVALS} approvals.", portal.config.grants.approvals));
+    }
     let (Some(agreement), Some(product), Some(window), true) = (agreement, product, window, errors.is_empty()) else {
         return Ok(Err(errors));
     };
     let versions = patterns(&typed.versions);
-    let proposal = Proposal { agreement: agreement.id, versions, scope, window, purpose: typed.purpose.clone() };
-    Ok(Ok((proposal, product)))
+    let purpose = typed.purpose.clone();
+    Ok(Ok((Proposal { agreement: agreement.id, versions, scope, readers, window, purpose, needed }, product)))
+}
+
+/// The people typed by their e-mail addresses; nobody is everybody.
+async fn readers(portal: &AppState, typed: &Typed, errors: &mut FieldErrors) -> Result<Readers, WebError> {
+    let mut accounts = Vec::new();
+    for email in patterns(&typed.people) {
+        match portal.accounts.find(&email.to_lowercase()).await? {
+            Some(account) => accounts.push(account.id),
+            None => errors.add("people", format!("Nobody has the e-mail address {email}.")),
+        }
+    }
+    Ok(if accounts.is_empty() { Readers::Everybody } else { Readers::These(accounts) })
+}
+
+/// From now for so many hours.
+fn hours(typed: &Typed, now: Timestamp, errors: &mut FieldErrors) -> Option<Window> {
+    let most = LONGEST_EMERGENCY.as_secs() / 3600;
+    let hours = typed.hours.trim().parse::<u64>().ok().filter(|hours| (1..=most).contains(hours));
+    if hours.is_none() {
+        errors.add("hours", format!("Choose 1 to {most} hours."));
+    }
+    Some(Window { from: now, until: now.plus(Duration::from_secs(hours? * 3600)) })
 }
 
 fn scope(typed: &Typed, errors: &mut FieldErrors) -> PathScope {
@@ -129,14 +199,16 @@ fn window(typed: &Typed, agreement: Option<&Agreement>, errors: &mut FieldErrors
     Some(agreement.map_or(window, |agreement| within(window, agreement.term)))
 }
 
-async fn page(who: &SignedIn, portal: &AppState, typed: Typed, errors: FieldErrors) -> Result<Response, WebError> {
-    let shell = who.shell(portal, "Propose a grant", Place::Grants).await?;
-    let Typed { agency, agreement, product, versions, include, exclude, from, until, purpose } = typed;
+async fn page(who: &SignedIn, portal: &AppState, typed: Typed, errors: FieldErrors, alone: bool) -> Result<Response, WebError> {
+    let shell = who.shell(portal, if alone { "Give access alone" } else { "Propose a grant" }, Place::Grants).await?;
+    let Typed { agency, agreement, product, versions, include, exclude, people, from, until, purpose, needed, hours } = typed;
+    let needed = if needed.is_empty() { portal.config.grants.approvals.to_string() } else { needed };
     html(&GrantForm {
         csrf: shell.csrf.clone(),
         shell,
-        values: GrantValues { agency, agreement, product, versions, include, exclude, from, until, purpose },
+        values: GrantValues { agency, agreement, product, versions, include, exclude, people, from, until, purpose, needed, hours },
         errors,
+        alone,
         agencies: agencies(portal).await?,
         agreements: agreements(portal).await?,
         products: products(portal).await?,
@@ -148,7 +220,8 @@ async fn agreements(portal: &AppState) -> Result<Vec<Choice>, WebError> {
     let now = portal.clock.now();
     let agencies = portal.entitlements.agencies().await?;
     let agreements = portal.entitlements.agreements().await?.into_iter();
-    let open = agreements.filter(|agreement| agreement.ended.is_none() && now < agreement.term.until);
+    let open =
+        agreements.filter(|agreement| !matches!(agreement.standing(now), Standing::Draft | Standing::Expired | Standing::Terminated));
     let mut choices: Vec<Choice> = open
         .map(|agreement| {
             let agency = agencies.iter().find(|agency| agency.id == agreement.agency).map_or("", |agency| agency.name.as_str());
@@ -163,7 +236,6 @@ async fn agreements(portal: &AppState) -> Result<Vec<Choice>, WebError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
 
     fn typed(include: &str, exclude: &str, from: &str, until: &str) -> Typed {
         let own = str::to_owned;

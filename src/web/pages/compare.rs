@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use self::asked::Comparing;
 use crate::access::{Action, Pair, Wish};
-use crate::catalog::RepoPath;
-use crate::source::compare::{SealedDifference, SealedSummary};
+use crate::catalog::{Place, RepoPath};
+use crate::source::compare::{Asked, Difference, SealedDifference, SealedSummary, Selection};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
@@ -74,19 +74,33 @@ pub(super) async fn file(who: Reader, State(portal): State<AppState>) -> Result<
     file::page(&portal, shell, versions, &asked, &found, receipt).await
 }
 
+/// Where a file of a version differs from how it stood in another, recorded as the first page of their comparison.
+pub(super) async fn since(who: &Reader, portal: &AppState, place: &Place, other: &str) -> Result<Difference, WebError> {
+    let wish = |version: &str| Wish {
+        product: place.product.clone(),
+        version: version.to_owned(),
+        path: place.path.clone(),
+        action: Action::Read,
+    };
+    let turn = portal.allowance.turn(who.principal.account()).await?;
+    let pair = portal.gate.entitle_both(&who.principal, [wish(other), wish(&place.version)], &who.visit.context).await?;
+    let (vault, path) = (Arc::clone(&portal.vault), place.path.clone());
+    let look = move || vault.difference(pair, &path, &Selection::all(asked::look), &Asked::default());
+    let found = tokio::task::spawn_blocking(look).await??;
+    drop(turn);
+    let Some(sealed) = found else {
+        return Err(portal.gate.nothing_at(&who.principal, &wish(other), &who.visit.context).await.into());
+    };
+    Ok(SealedDifference::open(portal.log.record(sealed, &who.visit.context).await?).0)
+}
+
 async fn entitle(who: &Reader, portal: &AppState, asked: &Comparing, path: &RepoPath, action: Action) -> Result<Pair, WebError> {
     let wish = |old| asked.wish(old, path.clone(), action);
     let wishes: [Wish; 2] = [wish(true), wish(false)];
     Ok(portal.gate.entitle_both(&who.principal, wishes, &who.visit.context).await?)
 }
 
-async fn versions(
-    who: &Reader,
-    portal: &AppState,
-    asked: &Comparing,
-    from: &crate::catalog::Place,
-    to: &crate::catalog::Place,
-) -> Result<Versions, WebError> {
+async fn versions(who: &Reader, portal: &AppState, asked: &Comparing, from: &Place, to: &Place) -> Result<Versions, WebError> {
     let product = portal.catalog.product(&asked.product).await?.map(|product| product.title);
     let action = format!("{}/compare", links::product(&asked.product));
     Ok(Versions {

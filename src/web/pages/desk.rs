@@ -9,14 +9,14 @@ use super::{audit, shelves};
 use crate::accounts::Role;
 use crate::audit::{Filter, Kind};
 use crate::catalog::RepoPath;
-use crate::entitlements::State as GrantState;
+use crate::entitlements::{State as GrantState, SuspensionStage};
 use crate::web::AppState;
 use crate::web::admin;
 use crate::web::error::WebError;
 use crate::web::guard::SignedIn;
 use crate::web::page::html;
 use crate::web::views::admin::grants::GrantState as ViewState;
-use crate::web::views::desks::{AdministratorDesk, AuditorDesk, Figure, RecentFile, ReviewerDesk};
+use crate::web::views::desks::{AdministratorDesk, Ask, AuditorDesk, Figure, RecentFile, ReviewerDesk};
 use crate::web::views::links;
 use crate::web::views::shell::{Notice, Place, Tone};
 
@@ -29,6 +29,9 @@ pub(super) async fn desk(who: SignedIn, State(portal): State<AppState>) -> Resul
 }
 
 async fn reviewer(who: &SignedIn, portal: &AppState) -> Result<Response, WebError> {
+    if !portal.entitlements.pending_terms(who.principal.account()).await?.is_empty() {
+        return Err(WebError::Terms { next: if who.visit.wants_json { String::new() } else { who.visit.address.clone() } });
+    }
     let readable = portal.gate.readable(&who.principal).await?;
     html(&ReviewerDesk {
         shell: who.shell(portal, "Desk", Place::Desk).await?,
@@ -78,12 +81,21 @@ async fn auditor(who: &SignedIn, portal: &AppState) -> Result<Response, WebError
         let href = links::query("/audit", &[("kind", kind.as_str()), ("from", &day.date())]);
         figures.push(Figure { number, words: words.to_owned(), href });
     }
+    let alone = portal.entitlements.list().await?.into_iter();
+    let alarms = alone.filter(|line| line.entitlement.emergency.as_ref().is_some_and(|of| of.reviewed.is_none())).map(|line| {
+        let text = format!(
+            "{} gave {} of {} alone, and no other administrator has reviewed it.",
+            line.proposer, line.product_title, line.agency_name
+        );
+        Notice::new(Tone::Danger, text).link("Its entries", "/audit?kind=entitlement.given_alone")
+    });
     let refusals = portal.log.list(&Filter { kind: Some(Kind::AccessDenied), ..Filter::default() }, 6).await?;
     let latest = portal.log.list(&Filter::default(), 10).await?;
     html(&AuditorDesk {
         shell: who.shell(portal, "Desk", Place::Desk).await?,
         checkpoint: audit::checkpoint_view(portal).await?,
         figures,
+        alarms: alarms.collect(),
         refusals: refusals.entries.iter().map(audit::row).collect(),
         latest: latest.entries.iter().map(audit::row).collect(),
     })
@@ -104,18 +116,51 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     if let Some(alarm) = portal.log.health().alarm() {
         alarms.push(Notice::new(Tone::Danger, format!("Reading is suspended. {alarm}.")));
     }
-    for product in &products {
-        let href = format!("/admin/products/{}", product.name);
-        if let Some(problem) = &product.problem {
-            let text = format!("{} could not be synchronised: {problem}", product.title);
-            alarms.push(Notice::new(Tone::Danger, text).link("Look at it", &href));
-        }
-        let moved = portal.catalog.versions(&product.id).await?.iter().filter(|version| version.moved_to.is_some()).count();
-        if moved > 0 {
-            let text =
-                format!("{} of {} moved at their origin after they were published.", super::search::versions_words(moved), product.title);
-            alarms.push(Notice::new(Tone::Look, text).link("Look at them", href));
-        }
+    alarms.extend(admin::product_alarms(portal).await?);
+    let suspended = portal.entitlements.suspensions().await?;
+    if !suspended.is_empty() {
+        let text = format!("{}.", crate::web::views::format::counted(suspended.len() as u64, "suspension holds", "suspensions hold"));
+        alarms.push(Notice::new(Tone::Look, text).link("Look at them", "/admin/suspensions"));
+    }
+    for line in lines.iter().filter(|line| line.entitlement.emergency.as_ref().is_some_and(|of| of.reviewed.is_none())) {
+        let text = format!("{} gave {} of {} alone, and nobody has reviewed it.", line.proposer, line.product_title, line.agency_name);
+        alarms.push(Notice::new(Tone::Danger, text).link("Look at it", format!("/admin/grants/{}", line.entitlement.id)));
+    }
+    for agreement in portal.entitlements.renewals().await? {
+        let Some(ahead) = agreement.reminder(now) else { continue };
+        let href = format!("/admin/agreements/{}", agreement.id);
+        alarms.push(Notice::new(Tone::Look, admin::reminder_words(&agreement, ahead)).link("The agreement", href));
+    }
+    let nominees = portal.entitlements.undecided_nominations().await?;
+    let amendments = portal.entitlements.open_amendments().await?;
+    let mut asks: Vec<Ask> = Vec::new();
+    for of in &nominees {
+        asks.push(Ask {
+            text: format!("{} of {} under {}", of.name, of.agency, of.agreement),
+            what: "Nomination",
+            by: of.nominator.clone().unwrap_or_default(),
+            own: of.nomination.nominated_by.as_ref() == Some(me),
+            href: format!("/admin/nominations/{}", of.nomination.id),
+        });
+    }
+    for of in amendments {
+        let agreement = portal.entitlements.agreement(of.agreement.as_str()).await?;
+        asks.push(Ask {
+            text: agreement.map(|agreement| agreement.reference).unwrap_or_default(),
+            what: "Change of an agreement",
+            own: of.proposed.by == *me,
+            by: of.proposer,
+            href: format!("/admin/agreements/{}", of.agreement),
+        });
+    }
+    for of in suspended.iter().filter(|of| of.stage == SuspensionStage::LiftAsked) {
+        asks.push(Ask {
+            text: of.subject.name.clone(),
+            what: "Lifting of a suspension",
+            by: of.asker.clone().unwrap_or_default(),
+            own: of.asked.as_ref().is_some_and(|asked| asked.by == *me),
+            href: format!("/admin/suspensions/{}", of.id),
+        });
     }
     let count = |n: usize, (one, many): (&str, &str), href: &str| Figure {
         number: n as u64,
@@ -125,6 +170,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     html(&AdministratorDesk {
         shell: who.shell(portal, "Desk", Place::Desk).await?,
         alarms,
+        asks,
         awaiting_me: rows(&|line| proposed(line) && line.entitlement.proposed.by != *me),
         awaiting_others: rows(&|line| proposed(line) && line.entitlement.proposed.by == *me),
         ending_soon: rows(&|line| in_force(line) && line.entitlement.window.until < soon),

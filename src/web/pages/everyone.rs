@@ -16,7 +16,7 @@ use crate::web::views::everyone::{Account, Reauthenticate, SessionRow, SignIn};
 use crate::web::views::shell::{Place, Shell};
 
 /// Where to go on: a page of this portal, or the desk.
-fn onward(next: &str) -> &str {
+pub(super) fn onward(next: &str) -> &str {
     let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r']) && next.len() < 4096;
     if inside { next } else { "/" }
 }

@@ -16,6 +16,8 @@ mod receipts;
 mod search;
 mod shelves;
 mod symbol;
+mod terms;
+mod text_page;
 mod text_views;
 mod transparency;
 
@@ -44,6 +46,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<SignedIn, _, _>("/", desk::desk)
         .post::<SignedIn, _, _>("/sign-out", everyone::sign_out)
         .get::<SignedIn, _, _>("/account", everyone::account)
+        .get::<SignedIn, _, _>("/terms", terms::form)
+        .post::<SignedIn, _, _>("/terms", terms::accept)
         .get::<SignedIn, _, _>("/reauthenticate", everyone::confirm_form)
         .post::<SignedIn, _, _>("/reauthenticate", everyone::confirm)
         .post::<SignedIn, _, _>("/account/sessions/end", everyone::end_session)

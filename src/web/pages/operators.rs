@@ -5,6 +5,7 @@ use std::fmt::Write;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 
 use crate::audit::Health;
 use crate::audit::witness::Witnessing;
@@ -41,12 +42,16 @@ pub(super) async fn ready(_: Public, State(portal): State<AppState>) -> Response
         let text = format!("not ready: {since}{}\nwhat to do: {}\n", alarm.what, alarm.remedy);
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     }
-    if let Err(why) = witnessed(&portal).await {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response();
+    if portal.log.is_late() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database is late to take an entry\n").into_response();
     }
-    match portal.database.ping().await {
+    // A connection that answers says nothing of the disk below: something is read.
+    if !matches!(timeout(portal.config.log.deadline, portal.log.size()).await, Ok(Ok(_))) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response();
+    }
+    match witnessed(&portal).await {
         Ok(()) => plain("ready\n".to_owned()),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the database does not answer\n").into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response(),
     }
 }
 

@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::place::{self, Shown, Where};
-use super::reading::{beside, list, paint, resolve, seal, wish};
+use super::reading::{beside, list, resolve, seal, wish};
+use super::text_page;
 use crate::access::{Action, Cleared, Entitled, Resource as _, Sought, Wish};
 use crate::audit::Receipt;
 use crate::catalog::{Place, RepoPath};
@@ -320,21 +321,33 @@ async fn history_of_lines(
         lines: diff(&row.lines),
         left: row.left as u64,
     };
-    let (first, last) = told.lines;
     let page_lines = portal.config.reading.page_lines as u64;
-    let href = place::line_href(&place.product, &place.version, &place.path, first, page_lines);
+    let lines = told.lines.map(|(first, last)| {
+        let href = place::line_href(&place.product, &place.version, &place.path, first, page_lines);
+        view::LinesFollowed { first, last, href: if last > first { format!("{href}-L{last}") } else { href } }
+    });
     html(&view::LinesPage {
         shell: who.shell(portal, &title("History of lines", place), Room::Products).await?,
         location: location(who, portal, place, false, "history").await?,
         seal: seal(told.receipt),
         acts: acts(who, portal, place, true, Shown::Past { directory: false, act: "" }).await?,
-        first,
-        last,
-        href: if last > first { format!("{href}-L{last}") } else { href },
+        notices: no_lines(place, told.nature, lines.is_none()).into_iter().collect(),
+        lines,
         rows: told.rows.iter().map(row).collect(),
         newest: after.map(|_| own.clone()),
         older: next,
     })
+}
+
+/// Why a file has no lines whose past could be told.
+fn no_lines(place: &Place, nature: Nature, none: bool) -> Option<Notice> {
+    let sentence = match nature {
+        Nature::Text => return none.then(|| Notice::new(Tone::Quiet, "The file is empty.")),
+        Nature::NoText => "It has no lines of text, so there is nothing to say of who wrote which.",
+        Nature::Large => "It is larger than 64 MiB, too large for its lines to be compared, so it is not said who wrote which.",
+    };
+    let history = links::history(&place.product, &place.version, place.path.bytes());
+    Some(Notice::new(Tone::Look, sentence).link("Its history", history))
 }
 
 fn diff(lines: &[DiffLine]) -> Vec<view::DiffRow> {
@@ -383,17 +396,7 @@ async fn blame_page(who: &Reader, portal: &AppState, told: BlameTold<'_>) -> Res
         let commit = Link { label: "That commit".to_owned(), href: links::commit(&place.product, &place.version, &id) };
         notices.push(Notice::new(Tone::Look, sentence).link(commit.label, commit.href));
     }
-    let sentence = match told.nature {
-        Nature::Text => None,
-        Nature::NoText => Some("It has no lines of text, so there is nothing to say of who wrote which."),
-        Nature::Large => Some("It is larger than 64 MiB, too large for its lines to be compared, so it is not said who wrote which."),
-    };
-    if let Some(sentence) = sentence {
-        let history = links::history(&place.product, &place.version, place.path.bytes());
-        notices.push(Notice::new(Tone::Look, sentence).link("Its history", history));
-    } else if told.total == 0 {
-        notices.push(Notice::new(Tone::Quiet, "The file is empty."));
-    }
+    notices.extend(no_lines(&place, told.nature, told.total == 0));
     let piece = |from: u64| format!("{own}?{query}from={from}");
     let mut before: Option<usize> = None;
     let rows = told.lines.iter().zip(lines).zip(told.first..).map(|((origin, html), number)| {
@@ -444,8 +447,7 @@ async fn painted(portal: &AppState, told: &BlameTold<'_>, shown: (u64, u64)) -> 
     let data = Arc::clone(&told.opened.data);
     let decoded = tokio::task::spawn_blocking(move || text::decode(&data)).await?;
     let Content::Text(text) = decoded else { return Err(WebError::internal("a text changed its nature")) };
-    let path = told.opened.place.path.to_string();
-    Ok(paint(portal, &told.opened, &path, &Arc::new(text), shown).await.lines)
+    Ok(text_page::painted(portal, &told.opened, &Arc::new(text), shown).await)
 }
 
 fn by(place: &Place, commit: &BlameCommit) -> view::By {

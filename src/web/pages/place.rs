@@ -216,8 +216,13 @@ pub(super) fn href(place: &catalog::Place, path: &RepoPath, kind: EntryKind) -> 
 
 /// A line's place, in the piece of its file that shows it.
 pub(super) fn line_href(product: &str, version: &str, path: &RepoPath, line: u64, page_lines: u64) -> String {
-    let file = links::file(product, version, path.bytes());
-    if line > page_lines { format!("{file}?from={line}#L{line}") } else { format!("{file}#L{line}") }
+    line_at(&links::file(product, version, path.bytes()), "", line, page_lines)
+}
+
+/// The same of a file's address, with what changed since another version marked, where one is named.
+pub(super) fn line_at(file: &str, since: &str, line: u64, page_lines: u64) -> String {
+    let from = if line > page_lines { line.to_string() } else { String::new() };
+    format!("{}#L{line}", links::query(file, &[("since", since), ("from", &from)]))
 }
 
 pub(super) fn entry_kind(kind: EntryKind, executable: bool) -> view::EntryKind {

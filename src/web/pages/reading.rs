@@ -11,31 +11,24 @@ use serde_json::json;
 
 use super::inside::{self, Inside};
 use super::place::{self, Shown, Where, acts};
+use super::text_page;
 use super::text_views::{self, View};
 use crate::access::{Action, Entitled, Resource, Sought, Wish};
 use crate::audit::Receipt;
 use crate::catalog::{RepoPath, name_text};
-use crate::highlight::{self, Highlighted, Limits, Target};
+use crate::highlight::{self, Target};
 use crate::source::text::{self, Content, ImageKind, LineEnds, Text};
 use crate::source::{EntryKind, Gitlink, Listed, Listing, Opened, Opening, Resolved, Shape};
-use crate::symbols::{self, Definition, SymbolKind};
+use crate::symbols;
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Reader;
 use crate::web::page::html;
-use crate::web::views::format::count;
 use crate::web::views::links;
 use crate::web::views::reading as view;
-use crate::web::views::shell::{Notice, Tone};
 
-/// Lines of a part that is asked for by itself, while somebody scrolls.
-const PART_LINES: u64 = 1000;
 /// Bytes of a hex page, and of its row.
 const HEX_PAGE: u64 = 4096;
-/// Beyond this only the lines shown are looked at, and nothing is highlighted.
-const HUGE: usize = 16 << 20;
-/// Names in an outline; where a file defines more, the outline is of the lines shown.
-const MOST_OUTLINED: usize = 2000;
 /// Bytes of a `.gitmodules` that is looked into.
 const LARGEST_GITMODULES: u64 = 1 << 20;
 /// Bytes of an image that are sent.
@@ -249,7 +242,7 @@ async fn opened(who: &Reader, portal: &AppState, opening: Entitled<Opening>, par
             let shown = match view {
                 _ if who.visit.wants_json => (1, lines),
                 View::Rendered | View::Drawn => (1, lines),
-                _ if part.alone => lines_of(part, lines, PART_LINES),
+                _ if part.alone => lines_of(part, lines, text_page::PART_LINES),
                 _ => lines_of(part, lines, portal.config.reading.page_lines as u64),
             };
             // What is defined on lines that are not shown is named by the outline beside them.
@@ -329,112 +322,11 @@ async fn text_page(
     if view == View::Table {
         return text_views::table(who, portal, &opened, &text, shown).await;
     }
-    let page_lines = portal.config.reading.page_lines as u64;
-    let path = opened.place.path.to_string();
-    let painted = paint(portal, &opened, &path, &text, shown).await;
-    let (product, version) = (opened.place.product.clone(), opened.place.version.clone());
     if part.alone {
-        return html(&view::LinesPart { entry: opened.receipt.index, first_line: shown.0, lines: painted.lines });
+        text_page::lines(portal, &opened, &text, shown).await
+    } else {
+        text_page::page(who, portal, opened, &text, shown).await
     }
-    let at = |line: u64| place::line_href(&product, &version, &opened.place.path, line, page_lines);
-    let total = text.line_count() as u64;
-    let piece = |from: u64| format!("{}?from={from}", links::file(&product, &version, opened.place.path.bytes()));
-    let page = view::FilePage {
-        shell: who.shell(portal, &path, crate::web::views::shell::Place::Products).await?,
-        location: file_location(who, portal, &opened).await?,
-        seal: seal(opened.receipt),
-        facts: facts(&opened, Some(&text), painted.language.as_deref()),
-        acts: acts(who, portal, &opened.place, Shown::Text(View::Source)).await?,
-        prose: painted.language.as_deref().and_then(highlight::language_named).is_some_and(highlight::Language::is_prose),
-        find: who.visit.parameter("q"),
-        part_lines: PART_LINES,
-        notices: notices(&painted, &at),
-        first_line: shown.0,
-        lines: painted.lines.clone(),
-        pieces: text_views::pieces(shown, total, page_lines, &piece),
-        plain_reason: painted.plain.map(|reason| reason.to_string()),
-        symbol_action: links::symbol(&product, &version, &[]),
-        symbol_from: opened.place.path.address(),
-        outline: outline(portal, opened, shown).await?,
-    };
-    html(&page)
-}
-
-/// What is defined in the file, and where, with a sentence where that is too much to be shown.
-async fn outline(portal: &AppState, opened: Opened, shown: (u64, u64)) -> Result<view::Outline, WebError> {
-    let symbols = Arc::clone(&portal.symbols);
-    let place = opened.place.clone();
-    let found = tokio::task::spawn_blocking(move || symbols.outline(&opened)).await?;
-    // What a type consists of stands in it; here are the things that one goes to.
-    let leads = |one: &Definition| match one.kind {
-        SymbolKind::Field => false,
-        SymbolKind::Constant => one.container.is_empty(),
-        _ => true,
-    };
-    let mut found: Vec<Definition> = found.into_iter().filter(leads).collect();
-    let inside = |one: &Definition| (shown.0..=shown.1).contains(&u64::from(one.line));
-    let all = found.len();
-    let page_lines = portal.config.reading.page_lines as u64;
-    let note = (all > MOST_OUTLINED).then(|| {
-        found.retain(inside);
-        // One line may define any number.
-        found.truncate(portal.config.reading.page_lines.max(MOST_OUTLINED));
-        format!("Of the lines shown. The whole file defines {} names.", count(all as u64))
-    });
-    let item = |one: Definition| {
-        let line = u64::from(one.line);
-        view::OutlineItem {
-            kind: one.kind.to_string(),
-            href: if inside(&one) {
-                format!("#L{line}")
-            } else {
-                place::line_href(&place.product, &place.version, &place.path, line, page_lines)
-            },
-            name: one.name,
-            whole: (one.whole.1 > one.whole.0).then_some((u64::from(one.whole.0), u64::from(one.whole.1))),
-        }
-    };
-    Ok(view::Outline { items: found.into_iter().map(item).collect(), note })
-}
-
-/// The lines shown, highlighted as far as their file is not huge.
-pub(super) async fn paint(portal: &AppState, opened: &Opened, path: &str, text: &Arc<Text>, shown: (u64, u64)) -> Highlighted {
-    let skip = usize::try_from(shown.0.saturating_sub(1)).unwrap_or(usize::MAX);
-    let take = usize::try_from(shown.1.saturating_sub(shown.0) + 1).unwrap_or(usize::MAX);
-    if text.as_str().len() > HUGE {
-        let text = Arc::clone(text);
-        let lines =
-            tokio::task::spawn_blocking(move || text.lines().skip(skip).take(take).map(|line| highlight::snippet(&line, &[])).collect());
-        return Highlighted {
-            lines: lines.await.unwrap_or_default(),
-            language: highlight::language_of(path, "").map(|language| language.name().to_owned()),
-            plain: Some(highlight::PlainReason::TooLarge { from: 1 }),
-            notices: highlight::Notices::default(),
-        };
-    }
-    let limits = Limits { bytes: portal.config.reading.highlight_bytes, ..Limits::default() };
-    let patience = portal.config.reading.highlight_deadline;
-    let whole = portal.painter.paint(opened.blob, path, text, limits, patience).await;
-    Highlighted {
-        lines: whole.lines.iter().skip(skip).take(take).cloned().collect(),
-        language: whole.language.clone(),
-        plain: whole.plain,
-        notices: whole.notices.clone(),
-    }
-}
-
-fn notices(painted: &Highlighted, at: &dyn Fn(u64) -> String) -> Vec<Notice> {
-    painted
-        .notices
-        .iter()
-        .map(|notice| {
-            let sentence = Notice::new(Tone::Look, notice.to_string());
-            match notice.lines.first() {
-                Some(&line) => sentence.link("Show it", at(line as u64)),
-                None => sentence,
-            }
-        })
-        .collect()
 }
 
 pub(super) fn facts(opened: &Opened, text: Option<&Text>, language: Option<&str>) -> view::FileFacts {

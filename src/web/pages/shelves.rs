@@ -105,18 +105,19 @@ pub(super) async fn agreement(portal: &AppState, who: &SignedIn) -> Result<Optio
     let held = portal.entitlements.held_by(who.principal.account()).await?;
     let last = held
         .iter()
-        .filter(|held| held.term.contains(now) && held.term_ended.is_none_or(|ended| now < ended))
-        .max_by_key(|held| held.term.until);
-    let Some(last) = last else { return Ok(None) };
+        .map(|held| (held, held.under.term))
+        .filter(|(held, term)| term.contains(now) && !held.under.draft && held.under.ended.is_none_or(|ended| now < ended))
+        .max_by_key(|(_, term)| term.until);
+    let Some((last, term)) = last else { return Ok(None) };
     let reference = portal.entitlements.agreement(last.entitlement.agreement.as_str()).await?.map(|a| a.reference);
-    let whole = last.term.until.since(last.term.from).as_secs().max(1);
-    let passed = now.since(last.term.from).as_secs().saturating_mul(100) / whole;
+    let whole = term.until.since(term.from).as_secs().max(1);
+    let passed = now.since(term.from).as_secs().saturating_mul(100) / whole;
     Ok(Some(AgreementTerm {
         reference: reference.unwrap_or_default(),
         agency: who.principal.agency().map(|agency| agency.name.clone()).unwrap_or_default(),
-        from: last.term.from.micros(),
-        until: admin::last_moment(last.term.until),
-        days_left: last.term.until.since(now).as_secs() / 86_400,
+        from: term.from.micros(),
+        until: admin::last_moment(term.until),
+        days_left: term.until.since(now).as_secs() / 86_400,
         passed_percent: u8::try_from(passed.min(100)).unwrap_or(100),
     }))
 }

@@ -260,13 +260,18 @@ impl Shown<'_> {
     }
 
     fn notices(&self) -> Vec<Notice> {
-        if self.answer.indexed {
-            return Vec::new();
-        }
-        vec![Notice::new(Tone::Look, "The symbols of this version are not extracted yet. Search finds the name as a text meanwhile.").link(
+        let damaged = "The precise symbols that were imported for this version are damaged and have to be imported again. \
+                       What is told here comes from the texts alone.";
+        let damaged = self.answer.damaged.then(|| Notice::new(Tone::Look, damaged));
+        let missing = (!self.answer.indexed).then(|| self.missing());
+        damaged.into_iter().chain(missing).collect()
+    }
+
+    fn missing(&self) -> Notice {
+        Notice::new(Tone::Look, "The symbols of this version are not extracted yet. Search finds the name as a text meanwhile.").link(
             "Search for it",
             links::query("/search", &[("q", &format!("\"{}\" product:{} version:{}", self.ask.name, self.ask.product, self.ask.version))]),
-        )]
+        )
     }
 
     fn references(&self) -> String {
@@ -417,7 +422,7 @@ fn answer_json(ask: &Ask, answer: &Answer, receipt: &Receipt) -> Value {
         ReferenceKind::ALL.iter().map(|kind| (kind.word().to_owned(), json!(answer.uses_of(*kind)))).collect();
     json!({
         "product": answer.product, "version": answer.version, "commit": answer.commit, "name": answer.name, "indexed": answer.indexed,
-        "precise": answer.precise, "total_definitions": answer.total_definitions, "uses": uses, "total_files": answer.total_files,
+        "precise": answer.precise, "damaged": answer.damaged, "total_definitions": answer.total_definitions, "uses": uses, "total_files": answer.total_files,
         "definitions": answer.definitions.iter().map(definition).collect::<Vec<_>>(),
         "elsewhere": answer.elsewhere.iter().map(other).collect::<Vec<_>>(), "total_elsewhere": answer.total_elsewhere,
         "files": answer.files.iter().map(file).collect::<Vec<_>>(), "page": ask.page, "next": answer.next, "receipt": receipt,

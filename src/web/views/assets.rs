@@ -50,6 +50,7 @@ const ASSETS: &[Asset] = embed![
     "minimap.js" as JS,
     "pieces.js" as JS,
     "prefs.js" as JS,
+    "progress.js" as JS,
     "times.js" as JS,
     "tree.js" as JS,
 ];

@@ -40,6 +40,8 @@ pub struct AuditorDesk {
     pub checkpoint: Checkpoint,
     /// Figures of the last day, each leading to the entries behind it.
     pub figures: Vec<Figure>,
+    /// What an auditor should look at first.
+    pub alarms: Vec<Notice>,
     /// Refusals, newest first.
     pub refusals: Vec<LogRow>,
     /// The newest entries.
@@ -55,6 +57,19 @@ pub struct Figure {
     pub href: String,
 }
 
+/// Something that waits for a second administrator and is no grant.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub what: &'static str,
+    /// What it is about.
+    pub text: String,
+    /// Who asked.
+    pub by: String,
+    /// This administrator did.
+    pub own: bool,
+    pub href: String,
+}
+
 /// `/` for an administrator.
 #[derive(Debug, Template)]
 #[template(path = "admin/desk.html")]
@@ -62,6 +77,8 @@ pub struct AdministratorDesk {
     pub shell: Shell,
     /// What needs a look: moved tags, an index behind, a synchronisation that failed.
     pub alarms: Vec<Notice>,
+    /// What else waits for a second administrator.
+    pub asks: Vec<Ask>,
     /// Proposed by someone else: this administrator may decide.
     pub awaiting_me: Vec<GrantRow>,
     /// Proposed by this administrator: another has to decide.
@@ -70,4 +87,11 @@ pub struct AdministratorDesk {
     pub ending_soon: Vec<GrantRow>,
     /// Figures: grants in force, agencies, people, products.
     pub figures: Vec<Figure>,
+}
+
+impl AdministratorDesk {
+    /// How many decisions this administrator may take.
+    fn waiting(&self) -> usize {
+        self.awaiting_me.len() + self.asks.iter().filter(|ask| !ask.own).count()
+    }
 }

@@ -219,3 +219,24 @@ impl Reauthenticate {
         self.error.as_ref().map(|sentence| Notice::new(Tone::Danger, sentence))
     }
 }
+
+/// `/terms?next=`: what a reviewer accepts before reading under an agreement; posts `agreement`, `version`, `next`, `csrf` to the same
+/// address.
+#[derive(Debug, Template)]
+#[template(path = "pages/terms.html")]
+pub struct TermsToAccept {
+    pub shell: Shell,
+    pub csrf: String,
+    pub next: String,
+    pub agreement: String,
+    pub reference: String,
+    pub version: i64,
+    /// Microseconds since the epoch, UTC.
+    pub published_at: i64,
+    /// An earlier version was accepted.
+    pub changed: bool,
+    pub text: String,
+    /// Agreements whose terms are to be accepted after these.
+    pub more: usize,
+    pub problem: Option<String>,
+}

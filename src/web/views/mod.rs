@@ -101,6 +101,9 @@ mod tests {
             ..Shell::default()
         };
         let form = super::admin::agencies::AgencyForm {
+            id: None,
+            kind: String::new(),
+            contacts: String::new(),
             shell,
             csrf: "token".into(),
             name: "\"><script>alert(1)</script>".into(),
@@ -115,49 +118,13 @@ mod tests {
 
     #[test]
     fn lines_are_anchored_by_their_number_in_the_file() {
-        use super::reading::{FileFacts, FilePage, Location, Outline, OutlineItem, Seal};
-        let page = FilePage {
-            shell: Shell::default(),
-            location: Location {
-                product: "git".into(),
-                product_href: "/p/git".into(),
-                version: "v1".into(),
-                root_href: "/p/git/v1/tree/".into(),
-                commit: "c".repeat(40),
-                above: Vec::new(),
-                name: "a.c".into(),
-                path: "a.c".into(),
-                versions: Vec::new(),
-                tree: Vec::new(),
-                tree_note: None,
-                find_href: None,
-            },
-            seal: Seal { entry: 18_204 },
-            facts: FileFacts::default(),
-            acts: Vec::new(),
-            prose: false,
-            find: String::new(),
-            part_lines: 1000,
-            notices: Vec::new(),
-            first_line: 5_001,
-            lines: vec![crate::highlight::SourceHtml::default(); 3],
-            pieces: None,
-            plain_reason: None,
-            outline: Outline {
-                items: vec![OutlineItem {
-                    kind: "function".into(),
-                    name: "<script>".into(),
-                    href: "#L5001".into(),
-                    whole: Some((5_001, 5_003)),
-                }],
-                note: None,
-            },
-            symbol_action: String::new(),
-            symbol_from: String::new(),
-        };
+        use super::reading::{FilePage, LINES_GO_HERE, Lines};
+        let page = FilePage::sample();
         let html = page.render().unwrap();
         assert!(html.contains("&#60;script&#62;</a>") && !html.contains("<script></a>"), "{html}");
-        assert!(html.contains("id=\"L5001\"") && html.contains("id=\"L5003\"") && !html.contains("id=\"L5004\""));
+        assert_eq!(html.matches(LINES_GO_HERE).count(), 1);
+        let lines = Lines { first: 5_001, lines: vec![crate::highlight::SourceHtml::default(); 3] }.render().unwrap();
+        assert!(lines.contains("id=\"L5001\"") && lines.contains("id=\"L5003\"") && !lines.contains("id=\"L5004\""));
         assert!(html.contains("href=\"/transparency/receipt/18204\">Recorded as entry <span class=\"num\">18,204</span>"));
     }
 }

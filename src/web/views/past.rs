@@ -74,14 +74,22 @@ pub struct LinesPage {
     pub location: Location,
     pub seal: Seal,
     pub acts: Vec<Act>,
-    pub first: u64,
-    pub last: u64,
-    /// These lines on the file's page.
-    pub href: String,
+    /// None where the file has no lines; a notice says why.
+    pub lines: Option<LinesFollowed>,
+    pub notices: Vec<Notice>,
     /// Newest first.
     pub rows: Vec<LinesRow>,
     pub newest: Option<String>,
     pub older: Option<String>,
+}
+
+/// The lines whose history it is.
+#[derive(Clone, Debug)]
+pub struct LinesFollowed {
+    pub first: u64,
+    pub last: u64,
+    /// These lines on the file's page.
+    pub href: String,
 }
 
 /// A commit that changed the lines.

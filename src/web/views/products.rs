@@ -59,8 +59,10 @@ pub struct VersionRow {
     /// Full commit id.
     pub commit: String,
     pub tag: TagKind,
-    /// The tag or commit carries a signature. It is not checked.
-    pub signed: bool,
+    /// What its signature is worth: "good, by dev@vendor.example".
+    pub signature: String,
+    /// The CSS class of that.
+    pub signature_class: &'static str,
     /// Microseconds since the epoch, UTC.
     pub published_at: i64,
     /// The version before this one, and what changed since.

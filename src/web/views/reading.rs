@@ -160,23 +160,32 @@ pub struct RowsPart {
 pub struct LinesPart {
     /// The entry of the log that says they were shown.
     pub entry: u64,
-    pub first_line: u64,
+    pub lines: Lines,
+}
+
+/// Lines of source, in stretches that are laid out one by one. What is sent together ends with a whole one, unless it ends the page.
+#[derive(Debug, Template)]
+#[template(path = "parts/lines.html")]
+pub struct Lines {
+    /// The number of the first.
+    pub first: u64,
     pub lines: Vec<SourceHtml>,
 }
 
+/// Lines in one stretch of the page; the stylesheet knows how high that is.
+pub const STRETCH: usize = 200;
+
 impl LinesPart {
-    /// Lines with their numbers, in stretches that are laid out one by one.
-    pub fn stretches(&self) -> Vec<Vec<(u64, &SourceHtml)>> {
-        stretches(self.first_line, &self.lines)
+    fn stretches(&self) -> impl Iterator<Item = impl Iterator<Item = (u64, &SourceHtml)>> {
+        self.lines.stretches()
     }
 }
 
-/// Lines in one stretch of the page; the stylesheet knows how high that is.
-const STRETCH: usize = 200;
-
-fn stretches(first_line: u64, lines: &[SourceHtml]) -> Vec<Vec<(u64, &SourceHtml)>> {
-    let beginnings = (first_line..).step_by(STRETCH);
-    lines.chunks(STRETCH).zip(beginnings).map(|(lines, first)| (first..).zip(lines).collect()).collect()
+impl Lines {
+    /// With their numbers.
+    fn stretches(&self) -> impl Iterator<Item = impl Iterator<Item = (u64, &SourceHtml)>> {
+        self.lines.chunks(STRETCH).zip((self.first..).step_by(STRETCH)).map(|(lines, first)| (first..).zip(lines))
+    }
 }
 
 /// `…/tree/{path}`.
@@ -235,6 +244,9 @@ pub struct FileFacts {
     pub line_endings: Option<String>,
 }
 
+/// Stands once in the page of a text, which is sent piece by piece: where its lines go. Values are escaped, so no other text reads like it.
+pub const LINES_GO_HERE: &str = "<!--lines-->";
+
 /// `…/file/{path}` of a text.
 #[derive(Debug, Template)]
 #[template(path = "pages/file.html")]
@@ -252,14 +264,16 @@ pub struct FilePage {
     pub part_lines: u64,
     /// Invisible characters, mixed scripts, invalid bytes, with links to the lines.
     pub notices: Vec<Notice>,
-    /// The number of the first line shown, from 1.
-    pub first_line: u64,
-    /// The lines shown, in order.
-    pub lines: Vec<SourceHtml>,
-    /// When the file is sent in pieces.
+    /// Lines that differ from another version, if the page was asked for them: `10-12 20-20 -31`; before 31 some went. May be empty.
+    pub changes: String,
+    /// The numbers of the first and of the last line shown, from 1; of an empty file the last is 0.
+    pub shown: (u64, u64),
+    /// When the file is shown in pieces.
     pub pieces: Option<Pieces>,
     /// Why it is shown without colours, a sentence.
     pub plain_reason: Option<String>,
+    /// Something failed after the page had begun to be sent.
+    pub broken: bool,
     pub outline: Outline,
     /// Where symbols of this version are looked up.
     pub symbol_action: String,
@@ -270,22 +284,12 @@ pub struct FilePage {
 impl FilePage {
     /// The CSS class that makes room for the highest line number.
     pub fn gutter(&self) -> &'static str {
-        match self.first_line.saturating_add(self.lines.len() as u64) {
-            0..=1_000 => "g3",
-            1_001..=10_000 => "g4",
-            10_001..=100_000 => "g5",
+        match self.shown.1 {
+            0..1_000 => "g3",
+            1_000..10_000 => "g4",
+            10_000..100_000 => "g5",
             _ => "g7",
         }
-    }
-
-    /// Lines with their numbers, in stretches that are laid out one by one.
-    pub fn stretches(&self) -> Vec<Vec<(u64, &SourceHtml)>> {
-        stretches(self.first_line, &self.lines)
-    }
-
-    /// Of a file in pieces: the last line shown, and the last there is.
-    pub fn last_line(&self) -> u64 {
-        self.first_line.saturating_add(self.lines.len() as u64).saturating_sub(1)
     }
 }
 
@@ -439,6 +443,53 @@ pub struct SubmodulePage {
     pub commit: String,
     /// As .gitmodules says, if it may be read and does.
     pub url: Option<String>,
+}
+
+#[cfg(test)]
+impl FilePage {
+    /// Three lines in the middle of a file.
+    pub(in crate::web) fn sample() -> Self {
+        Self {
+            shell: Shell::default(),
+            location: Location {
+                product: "git".into(),
+                product_href: "/p/git".into(),
+                version: "v1".into(),
+                root_href: "/p/git/v1/tree/".into(),
+                commit: "c".repeat(40),
+                above: Vec::new(),
+                name: "a.c".into(),
+                path: "a.c".into(),
+                versions: Vec::new(),
+                tree: Vec::new(),
+                tree_note: None,
+                find_href: None,
+            },
+            seal: Seal { entry: 18_204 },
+            facts: FileFacts::default(),
+            acts: Vec::new(),
+            prose: false,
+            find: String::new(),
+            part_lines: 1000,
+            notices: Vec::new(),
+            changes: String::new(),
+            shown: (5_001, 5_003),
+            pieces: None,
+            plain_reason: None,
+            broken: false,
+            outline: Outline {
+                items: vec![OutlineItem {
+                    kind: "function".into(),
+                    name: "<script>".into(),
+                    href: "#L5001".into(),
+                    whole: Some((5_001, 5_003)),
+                }],
+                note: None,
+            },
+            symbol_action: String::new(),
+            symbol_from: String::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,11 @@ fn a_disk_that_hangs() {
 
     let hanging = Instant::now();
     let frozen = disk.freeze();
+    let first = readers[0].get_json(&format!("/p/gateway/{}/file/{}", places[0].0, places[0].1)).expect("no answer while the disk hangs");
+    assert_eq!(first.status, 503, "{}", first.text());
+    // The first that is refused is enough for whoever spreads requests over portals.
+    let ready = program.visitor().get("/readyz").expect("no answer while the disk hangs");
+    assert_eq!(ready.status, 503, "{}", ready.text());
     let refused: usize = std::thread::scope(|scope| {
         let asking: Vec<_> = readers
             .iter_mut()

@@ -133,5 +133,6 @@ fn clients_that_leave() {
     tell("clients that left", clients);
 }
 
-/// Connections to the database and files of the index that come to be open in the course of things.
-const SPARE: usize = 24;
+/// What comes to be open in the course of things, the more of it the busier the machine: twelve connections to the database with two
+/// files each, and files of the index. Clients that stayed would be a thousand.
+const SPARE: usize = 48;

@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod disk;
+pub(crate) mod git_host;
 pub(crate) mod library;
 pub(crate) mod postgres;
 pub(crate) mod process;
@@ -16,11 +17,11 @@ use std::time::Duration;
 use axum::Router;
 use lectern::accounts::{NewAccount, Password, Principal, Role, StepUp};
 use lectern::audit::{Context, Draft, Entry, Filter, Kind, Outcome};
-use lectern::catalog::{NewProduct, RepoPath};
+use lectern::catalog::{NewProduct, Product, RepoPath};
 use lectern::cli::installation;
 use lectern::clock::{Clock, FixedClock, SharedClock, Timestamp};
 use lectern::config::{Config, PasswordConfig};
-use lectern::entitlements::{PathScope, Proposal, Window};
+use lectern::entitlements::{NewAgency, NewAgreement, PathScope, Proposal, Readers, Window};
 use lectern::ids::{AccountId, AgreementId, EntitlementId, Entropy, RequestId};
 use lectern::web::Route;
 use tempfile::TempDir;
@@ -195,8 +196,8 @@ impl Portal {
         Context::internal(RequestId::random(&self.rooms.entropy))
     }
 
-    /// Fetches, publishes and indexes a product of the library.
-    pub(crate) async fn bring(&self, product: &str) {
+    /// Adds a product of the library, and fetches nothing yet.
+    pub(crate) async fn add(&self, product: &str) -> Product {
         let new = NewProduct {
             name: product.to_owned(),
             title: format!("The {product}"),
@@ -204,7 +205,12 @@ impl Portal {
             tags: vec!["v*".to_owned()],
             branches: Vec::new(),
         };
-        let product = self.rooms.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &self.context()).await.unwrap();
+        self.rooms.catalog.add(new, Draft::new(Kind::ProductCreated, Outcome::Done), &self.context()).await.unwrap()
+    }
+
+    /// Fetches, publishes and indexes a product of the library.
+    pub(crate) async fn bring(&self, product: &str) {
+        let product = self.add(product).await;
         let quiet: lectern::jobs::Watch = Arc::new(|_| {});
         let (synced, _built) = self.rooms.jobs.bring_up_to_date(&product, &quiet).await.unwrap();
         assert_eq!(synced.versions, library::VERSIONS.len());
@@ -234,11 +240,16 @@ impl Portal {
     pub(crate) async fn agency(&self) -> Agency {
         let number = self.counter.fetch_add(1, Ordering::Relaxed);
         let name = format!("Agency {number}");
-        let agency = self.rooms.entitlements.add_agency(&name, "Atlantis", None, &self.context()).await.unwrap();
+        let agency = self.rooms.entitlements.add_agency(NewAgency::named(&name, "Atlantis"), None, &self.context()).await.unwrap();
         let now = self.clock.now();
         let term = Window { from: now.minus(DAY), until: now.plus(730 * DAY) };
         let reference = format!("GSP-{number}");
-        let agreement = self.rooms.entitlements.sign_agreement(&agency.id, &reference, term, None, &self.context()).await.unwrap();
+        let agreement = self
+            .rooms
+            .entitlements
+            .add_agreement(NewAgreement::signed(agency.id.clone(), &reference, term), None, &self.context())
+            .await
+            .unwrap();
         Agency { id: agency.id, name, agreement: agreement.id }
     }
 
@@ -251,7 +262,7 @@ impl Portal {
     /// A reviewer of the agency, named in its agreement.
     pub(crate) async fn named(&self, agency: &Agency) -> Person {
         let person = self.unnamed(agency).await;
-        self.rooms.entitlements.name_person(&agency.agreement, &person.id, None, &self.context()).await.unwrap();
+        self.rooms.entitlements.name_person(&agency.agreement, &person.id, &self.context()).await.unwrap();
         person
     }
 
@@ -296,7 +307,9 @@ impl Portal {
             versions: grant.versions.iter().map(ToString::to_string).collect(),
             scope: PathScope { includes: paths(&grant.includes), excludes: paths(&grant.excludes) },
             window: Window { from: now.plus(grant.from), until: now.plus(grant.until) },
+            readers: Readers::Everybody,
             purpose: "review".to_owned(),
+            needed: 1,
         };
         let by = self.desk(&self.administrators[0]).await;
         self.rooms.entitlements.propose(proposal, &product, &by.principal, &self.context()).await.unwrap()
@@ -315,7 +328,7 @@ impl Portal {
         let client = self.sign_in(person).await;
         let id = client.cookie().unwrap().parse().unwrap();
         let session = Session::new(Some(id), Arc::new(self.rooms.accounts.sessions()), None);
-        let principal = self.rooms.accounts.principal(&session).await.unwrap().unwrap();
+        let principal = self.rooms.accounts.principal(&session, None).await.unwrap().unwrap();
         let step_up = self.rooms.accounts.stepped_up(&principal).unwrap();
         Desk { principal, step_up }
     }

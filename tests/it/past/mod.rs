@@ -25,6 +25,7 @@ on_both! {
     a_commit_shows_what_it_changed
     a_long_commit_comes_in_parts
     lines_are_followed_back
+    what_is_asked_again_is_told_and_recorded_again
     what_was_shown_is_in_the_entry
     without_the_table_the_answer_is_the_same
     odd_addresses_are_answered_in_words
@@ -343,8 +344,34 @@ async fn lines_are_followed_back(backend: Backend) {
     let shown = witness_places(&entry);
     assert_eq!((shown[0].path.text.as_str(), &shown[0].removed, shown[0].lines.contains(&5)), ("src/a.c", &vec![5], true));
     assert_eq!(shown[1].lines, [5]);
-    reader.get("/p/attic/v2.0/history/data.bin?lines=1-2").await.is(404);
     reader.get("/p/attic/v2.0/history/src?lines=1-2").await.is(404);
+    // What has no lines is said to have none, and recorded as looked at.
+    let none = json_of(&reader, "history/data.bin?lines=1-2").await;
+    assert_eq!((&none["lines"], &none["commits"], &none["next"]), (&Value::Null, &json!([]), &Value::Null));
+    let page = reader.get("/p/attic/v2.0/history/data.bin?lines=1-2").await.is(200).text();
+    assert!(page.contains("no lines of text"), "{page}");
+    let entry = newest_entry(&portal, Kind::HistoryViewed).await;
+    let place = entry.place.as_ref().unwrap();
+    assert_eq!((place.path.as_ref().unwrap().text.as_str(), place.lines, place.blob.is_some()), ("data.bin", None, true));
+}
+
+async fn what_is_asked_again_is_told_and_recorded_again(backend: Backend) {
+    let (portal, _attic, _home) = portal(backend).await;
+    let reader = whole(&portal).await;
+    let told = |mut answer: Value| {
+        answer.as_object_mut().unwrap().remove("receipt").unwrap();
+        answer
+    };
+    for place in ["history/", "history/src", "history/src/b.c?lines=1-9", "history/src/b.c?lines=5", "history/src/b.c?lines=9"] {
+        let first = json_of(&reader, place).await;
+        let before = portal.entries(Filter { kind: Some(Kind::HistoryViewed), ..Filter::default() }).await;
+        let again = json_of(&reader, place).await;
+        let after = portal.entries(Filter { kind: Some(Kind::HistoryViewed), ..Filter::default() }).await;
+        assert_eq!(after.len(), before.len() + 1, "{place}");
+        assert_eq!(witness_places(after.last().unwrap()), witness_places(before.last().unwrap()), "{place}");
+        assert_eq!(after.last().unwrap().facts, before.last().unwrap().facts, "{place}");
+        assert_eq!(told(first), told(again), "{place}");
+    }
 }
 
 async fn what_was_shown_is_in_the_entry(backend: Backend) {

@@ -11,6 +11,7 @@ on_both! {
     every_reason_gives_the_answer_of_what_was_never_there
     commits_are_no_way_around_a_scope
     a_file_that_crosses_the_scope_begins_and_ends_there
+    what_was_told_within_one_scope_is_not_told_within_another
 }
 
 async fn whoever_may_not_read_everything_is_told_what_they_may(backend: Backend) {
@@ -199,4 +200,23 @@ async fn a_file_that_crosses_the_scope_begins_and_ends_there(backend: Backend) {
         assert!(!page.contains("src/") && !page.contains("renamed"), "{page}");
     }
     shut.get_json(&format!("/p/attic/v2.0/blame/{inside}")).await.is(404);
+}
+
+async fn what_was_told_within_one_scope_is_not_told_within_another(backend: Backend) {
+    let (portal, _attic, _home) = portal(backend).await;
+    let (everything, part) = (super::whole(&portal).await, within(&portal, &[""], &["secret"]).await);
+    let told = async |client: &Client, place: &str| {
+        let mut answer = json_of(client, place).await;
+        answer.as_object_mut().unwrap().remove("receipt").unwrap();
+        answer
+    };
+    // The one asks first here, the other there, and each again after the other.
+    for (at, place) in ["history/", "history/src", "history/src/came_out.txt?lines=1", "history/src/b.c?lines=1-20"].iter().enumerate() {
+        let (first, second) = if at % 2 == 0 { (&everything, &part) } else { (&part, &everything) };
+        let (one, other) = (told(first, place).await, told(second, place).await);
+        assert_ne!(one, other, "{place}");
+        assert_eq!((told(first, place).await, told(second, place).await), (one, other), "{place}");
+        let seen = told(&part, place).await.to_string();
+        assert!(!seen.contains("secret/") && !seen.contains("plan.txt"), "{place}: {seen}");
+    }
 }

@@ -85,6 +85,25 @@ fn deed(entry: &Entry) -> String {
         Kind::EntitlementApproved => format!("approved a grant of {place}"),
         Kind::EntitlementRefused => format!("refused a grant of {place}"),
         Kind::EntitlementRevoked => format!("revoked a grant of {place}"),
+        Kind::EntitlementEmergency => format!("gave access to {place} alone, for hours"),
+        Kind::EntitlementReviewed => format!("reviewed access to {place} that was given alone"),
+        Kind::EntitlementPreviewed => format!("looked at what a grant of {place} opens"),
+        Kind::SuspensionPlaced => format!("suspended the {}", suspended(entry)),
+        Kind::SuspensionLiftAsked => format!("asked that the suspension of the {} be lifted", suspended(entry)),
+        Kind::SuspensionKept => format!("kept the suspension of the {}", suspended(entry)),
+        Kind::SuspensionLifted => format!("lifted the suspension of the {}", suspended(entry)),
+        Kind::AgreementDrafted => format!("drafted the agreement {}", subject()),
+        Kind::AgreementAmended => "changed an agreement".to_owned(),
+        Kind::AmendmentProposed => "proposed to change a signed agreement".to_owned(),
+        Kind::AmendmentRefused => "refused a change of a signed agreement".to_owned(),
+        Kind::TermsPublished => "published terms of an agreement".to_owned(),
+        Kind::TermsAccepted => "accepted the terms of an agreement".to_owned(),
+        Kind::DocumentAttached => format!("attached {} to an agreement", subject()),
+        Kind::PersonNominated => "nominated a person for an agreement".to_owned(),
+        Kind::PersonApproved => "approved that an agreement names a person".to_owned(),
+        Kind::PersonRefused => "refused that an agreement names a person".to_owned(),
+        Kind::PersonWithdrawn => "withdrew a person from an agreement".to_owned(),
+        Kind::AgencyChanged => "changed what is written down about an agency".to_owned(),
         Kind::AgreementSigned => "entered a signed agreement".to_owned(),
         Kind::AgreementEnded => "ended an agreement".to_owned(),
         Kind::AgreementPersonNamed => "named a person in an agreement".to_owned(),
@@ -92,8 +111,47 @@ fn deed(entry: &Entry) -> String {
         Kind::AccountCreated => "opened an account".to_owned(),
         Kind::AccountDisabled => "disabled an account".to_owned(),
         Kind::ProductCreated => format!("added the product {place}"),
+        Kind::ProductChanged => format!("changed the product {place}: {}", changed(entry)),
+        Kind::VersionPublished => format!("published {place}"),
+        Kind::VersionQuarantined => format!("put {place} into quarantine"),
+        Kind::VersionReleaseAsked => match before(entry) {
+            "withdrawn" => format!("asked to put back {place}, which had been withdrawn"),
+            _ => format!("asked to release {place} from quarantine"),
+        },
+        Kind::VersionReleaseRefused => match before(entry) {
+            "return asked" => format!("refused to put back {place}, which stays withdrawn"),
+            _ => format!("refused to release {place}, which stays in quarantine"),
+        },
+        Kind::VersionReleased => match before(entry) {
+            "return asked" => format!("put back {place}, which had been withdrawn"),
+            _ => format!("released {place} from quarantine"),
+        },
+        Kind::VersionWithdrawn => format!("withdrew {place}"),
+        Kind::MirrorTagMoveAcknowledged => format!("acknowledged that the tag or branch of {place} was moved at its origin"),
         kind => format!("did this: {}, {}", kind.words(), subject()).trim_end_matches([' ', ',']).to_owned(),
     }
+}
+
+/// What was suspended: "agency Agency One".
+fn suspended(entry: &Entry) -> String {
+    let fact = |name: &str| entry.facts.get(name).map(plain).unwrap_or_default();
+    format!("{} {}", fact("subject"), fact("name"))
+}
+
+/// How it stood before, of what has standings.
+fn before(entry: &Entry) -> &str {
+    entry.facts.get("before").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// "new versions published, now quarantined": each setting that an entry says was changed.
+fn changed(entry: &Entry) -> String {
+    let settings = |name: &str| entry.facts.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    let (before, after) = (settings("before"), settings("after"));
+    let one = |(name, new): (&String, &Value)| {
+        let old = before.get(name).map(plain).unwrap_or_default();
+        format!("{} {old}, now {}", name.replace('_', " "), plain(new))
+    };
+    after.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Every field of an entry but its time and kind, those of the personal part included.

@@ -211,7 +211,9 @@ fn plain(found: &Difference) -> Body {
 }
 
 fn sides(found: &Difference) -> Vec<SideFacts> {
-    let side = |place: &Place, part: Option<&Part>| {
+    // The file as it is now is shown with what was changed in it.
+    let both_texts = found.old.is_some() && found.text(false).is_some();
+    let side = |place: &Place, part: Option<&Part>, since: &str| {
         let Some(part) = part else {
             return SideFacts {
                 version: place.version.clone(),
@@ -228,7 +230,7 @@ fn sides(found: &Difference) -> Vec<SideFacts> {
         let at = |room: &str| links::place(&place.product, &place.version, room, part.path.bytes());
         SideFacts {
             version: place.version.clone(),
-            href: Some(at("file")),
+            href: Some(links::query(&at("file"), &[("since", since)])),
             path: part.path.to_string(),
             what: match &part.what {
                 What::Text(text) => format!("Text, {}, {}", text.encoding(), counted(text.line_count() as u64, "line", "lines")),
@@ -248,7 +250,8 @@ fn sides(found: &Difference) -> Vec<SideFacts> {
             image: matches!(part.what, What::Image(_)).then(|| at("image")),
         }
     };
-    vec![side(&found.from, found.old.as_ref()), side(&found.to, found.new.as_ref())]
+    let since = if both_texts { found.from.version.as_str() } else { "" };
+    vec![side(&found.from, found.old.as_ref(), ""), side(&found.to, found.new.as_ref(), since)]
 }
 
 fn pieces(asked: &Comparing, found: &Difference, path: &RepoPath) -> Option<Pieces> {

@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::asked::Comparing;
-use crate::catalog::Place;
+use crate::catalog::{Place, RepoPath};
 use crate::highlight::{Highlighted, SourceHtml, snippet};
 use crate::source::compare::{Difference, Part, Row};
 use crate::source::text::{Line, LineEnds, Text};
 use crate::web::pages::place;
 use crate::web::views::compare::{Cell, Gap, SplitRow, UnifiedRow};
 use crate::web::views::format::counted;
+use crate::web::views::links;
 use crate::web::views::shell::Link;
 
 /// Lines that one link opens.
@@ -27,6 +28,7 @@ pub(super) struct Side<'a> {
     words: &'a HashMap<u32, Vec<Range<usize>>>,
     place: &'a Place,
     part: Option<&'a Part>,
+    since: &'a str,
     page_lines: u64,
 }
 
@@ -34,7 +36,9 @@ impl<'a> Side<'a> {
     pub(super) fn new(found: &'a Difference, old: bool, text: &'a Text, painted: Option<Arc<Highlighted>>, page_lines: u64) -> Self {
         let (place, part, words) =
             if old { (&found.from, found.old.as_ref(), &found.old_words) } else { (&found.to, found.new.as_ref(), &found.new_words) };
-        Self { text, lines: text.lines().collect(), painted, words, place, part, page_lines }
+        // The file as it is now is shown with what was changed in it.
+        let since = if old || found.old.is_none() { "" } else { &found.from.version };
+        Self { text, lines: text.lines().collect(), painted, words, place, part, since, page_lines }
     }
 
     /// `changed`: what ends the line is worth a word.
@@ -49,7 +53,8 @@ impl<'a> Side<'a> {
             _ => html,
         };
         let path = self.part.map(|part| &part.path);
-        let href = path.map(|path| place::line_href(&self.place.product, &self.place.version, path, u64::from(number), self.page_lines));
+        let file = |path: &RepoPath| links::file(&self.place.product, &self.place.version, path.bytes());
+        let href = path.map(|path| place::line_at(&file(path), self.since, u64::from(number), self.page_lines));
         Cell { number: u64::from(number), href: href.unwrap_or_default(), html, end: changed.map_or("", |odd| self.end(at, odd)) }
     }
 

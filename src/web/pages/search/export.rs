@@ -178,8 +178,12 @@ impl Export {
             turn = self.turn() => turn,
             () = to.closed() => return Err(Broken::Gone),
         };
-        let principal =
-            self.portal.accounts.principal(&self.who.visit.session).await.map_err(|error: AccountError| WebError::from(error))?;
+        let principal = self
+            .portal
+            .accounts
+            .principal(&self.who.visit.session, self.who.visit.context.address.as_deref())
+            .await
+            .map_err(|error: AccountError| WebError::from(error))?;
         if principal.is_none_or(|principal| principal.account() != self.who.principal.account()) {
             return Err(Broken::Session);
         }

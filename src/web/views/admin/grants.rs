@@ -33,6 +33,8 @@ pub enum GrantState {
     /// Approved, and its window has not begun.
     NotYet,
     InForce,
+    /// In its window, and something it hangs on is suspended.
+    Suspended,
     /// Its window, or its agreement's, is over.
     Ended,
     Refused,
@@ -46,6 +48,7 @@ impl GrantState {
             Self::Proposed => "Awaits approval",
             Self::NotYet => "Approved, not yet begun",
             Self::InForce => "In force",
+            Self::Suspended => "Suspended",
             Self::Ended => "Ended",
             Self::Refused => "Refused",
             Self::Revoked => "Revoked",
@@ -58,7 +61,7 @@ impl GrantState {
             Self::Proposed => "look",
             Self::NotYet | Self::InForce => "done",
             Self::Ended => "quiet",
-            Self::Refused | Self::Revoked => "danger",
+            Self::Suspended | Self::Refused | Self::Revoked => "danger",
         }
     }
 }
@@ -91,6 +94,8 @@ pub struct GrantForm {
     pub csrf: String,
     pub values: GrantValues,
     pub errors: FieldErrors,
+    /// One administrator gives it alone, for hours.
+    pub alone: bool,
     pub agencies: Vec<Choice>,
     /// Labels name the agency, the reference and the end of the term.
     pub agreements: Vec<Choice>,
@@ -108,10 +113,16 @@ pub struct GrantValues {
     /// Paths, one a line; empty is everything.
     pub include: String,
     pub exclude: String,
+    /// E-mail addresses of the people it is for, one a line; empty is everybody the agreement names.
+    pub people: String,
     /// "2026-11-21".
     pub from: String,
     pub until: String,
     pub purpose: String,
+    /// How many other administrators have to approve it.
+    pub needed: String,
+    /// How long what is given alone lasts.
+    pub hours: String,
 }
 
 /// `/admin/grants/{id}`; posts `csrf` and `reason` to `…/approve`, `…/refuse`, `…/revoke`.
@@ -147,14 +158,35 @@ pub struct GrantPage {
     pub from: i64,
     pub until: i64,
     pub purpose: String,
-    pub may_approve: bool,
-    pub may_refuse: bool,
-    pub may_revoke: bool,
+    pub may: Decisions,
+    /// It was given alone, and this administrator may say whether that was justified.
+    pub may_review: bool,
+    /// "Second administrator found it justified: the incident was real".
+    pub review: Option<String>,
+    /// It is for everybody the agreement names, now and later.
+    pub everybody: bool,
+    /// The page that suspends it.
+    pub suspend: Option<String>,
     /// Why nothing can be done here, a sentence: "You proposed this grant, so another administrator has to approve it."
     pub why_not: Option<String>,
     /// The reason typed before, kept when the form was not accepted.
     pub reason: String,
     pub errors: FieldErrors,
+}
+
+/// What this administrator may do about a grant now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decisions {
+    pub approve: bool,
+    pub refuse: bool,
+    pub revoke: bool,
+}
+
+impl Decisions {
+    /// Any that takes effect at once.
+    pub fn any(self) -> bool {
+        self.approve || self.refuse || self.revoke
+    }
 }
 
 /// One step in the life of a grant.

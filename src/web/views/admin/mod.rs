@@ -4,3 +4,4 @@ pub mod agencies;
 pub mod grants;
 pub mod people;
 pub mod products;
+pub mod suspensions;

@@ -62,8 +62,54 @@ pub struct PersonPage {
     pub created_at: i64,
     /// Nobody disables their own account.
     pub may_disable: bool,
+    /// A reviewer whose account is open.
+    pub may_leave: bool,
+    /// The agreements that name them, or did.
+    pub nominees: Vec<NomineeRow>,
     /// There is a way to enable it again.
     pub may_enable: bool,
+    pub reason: String,
+    pub errors: FieldErrors,
+}
+
+/// Somebody whom an agreement names, or is to name.
+#[derive(Clone, Debug)]
+pub struct NomineeRow {
+    /// `/admin/nominations/{id}`.
+    pub id: String,
+    /// `/admin/people/{account}`.
+    pub account: String,
+    pub name: String,
+    pub email: String,
+    pub agency: String,
+    /// The reference.
+    pub agreement: String,
+    /// `/admin/agreements/{agreement_id}`.
+    pub agreement_id: String,
+    /// The newest version of its terms that they accepted.
+    pub accepted: Option<i64>,
+    pub nominator: String,
+    /// Microseconds since the epoch, UTC.
+    pub nominated_at: i64,
+    pub state: &'static str,
+    /// The CSS class of the state.
+    pub class: &'static str,
+}
+
+/// `/admin/nominations/{id}`; posts `csrf` to `…/approve`, `csrf` and `reason` to `…/refuse` and `…/withdraw`.
+#[derive(Debug, Template)]
+#[template(path = "admin/nomination.html")]
+pub struct NominationPage {
+    pub shell: Shell,
+    pub csrf: String,
+    pub row: NomineeRow,
+    pub sentence: String,
+    /// "Second administrator, 21 Nov 2026, 09:12:40 UTC".
+    pub decided: Option<String>,
+    pub may_approve: bool,
+    pub may_refuse: bool,
+    pub may_withdraw: bool,
+    pub why_not: Option<&'static str>,
     pub reason: String,
     pub errors: FieldErrors,
 }

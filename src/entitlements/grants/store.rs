@@ -1,0 +1,278 @@
+//! Entitlements in the database.
+
+use ipnet::IpNet;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::super::agreements::Reach;
+use super::super::steps::Act;
+use super::super::store::{act, damaged, flag, lines, optional_paths, optional_time, paths, texts, time};
+use super::super::suspensions::live_on;
+use super::{Emergency, Entitlement, Held, Line, PathScope, Readers, State, Under, Window};
+use crate::clock::Timestamp;
+use crate::database::{Database, DatabaseError, Tx};
+use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
+
+fn entitlement(row: &AnyRow) -> Result<Entitlement, DatabaseError> {
+    let missing = |what: &str| damaged(&format!("an entitlement without {what}"));
+    let reason = row.try_get::<Option<String>, _>("reason")?.unwrap_or_default();
+    let decided = act(row, "decided_by", "decided_at")?;
+    let state: String = row.try_get("state")?;
+    let state = match state.as_str() {
+        "proposed" => State::Proposed,
+        "approved" => State::Approved { approved: decided.ok_or_else(|| missing("its approval"))? },
+        "refused" => State::Refused { refused: decided.ok_or_else(|| missing("its refusal"))?, reason },
+        "revoked" => State::Revoked {
+            approved: decided.ok_or_else(|| missing("its approval"))?,
+            revoked: act(row, "revoked_by", "revoked_at")?.ok_or_else(|| missing("its revocation"))?,
+            reason,
+        },
+        _ => return Err(missing("a known state")),
+    };
+    Ok(Entitlement {
+        id: EntitlementId::known(row.try_get::<String, _>("id")?),
+        agreement: AgreementId::known(row.try_get::<String, _>("agreement_id")?),
+        product: ProductId::known(row.try_get::<String, _>("product_id")?),
+        versions: row.try_get::<String, _>("versions")?.lines().map(str::to_owned).collect(),
+        scope: PathScope {
+            includes: paths(&row.try_get::<String, _>("includes")?)?,
+            excludes: optional_paths(&row.try_get::<String, _>("excludes")?)?,
+        },
+        readers: if flag(row, "everybody")? {
+            Readers::Everybody
+        } else {
+            Readers::These(list(row, "people")?.into_iter().map(AccountId::known).collect())
+        },
+        window: Window { from: time(row, "starts_at")?, until: time(row, "ends_at")? },
+        purpose: row.try_get("purpose")?,
+        proposed: act(row, "proposed_by", "proposed_at")?.ok_or_else(|| missing("its proposal"))?,
+        needed: row.try_get("needed")?,
+        approvals: approvals(row)?,
+        state,
+        emergency: if flag(row, "emergency")? {
+            Some(Emergency { reviewed: act(row, "reviewed_by", "reviewed_at")?, review: row.try_get("review")? })
+        } else {
+            None
+        },
+    })
+}
+
+/// What a subquery joined by commas.
+fn list(row: &AnyRow, column: &str) -> Result<Vec<String>, DatabaseError> {
+    let joined: Option<String> = row.try_get(column)?;
+    let mut list: Vec<String> = joined.unwrap_or_default().split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect();
+    list.sort_unstable();
+    Ok(list)
+}
+
+fn approvals(row: &AnyRow) -> Result<Vec<Act>, DatabaseError> {
+    let mut acts = Vec::new();
+    for text in list(row, "approvals")? {
+        let read =
+            text.split_once(' ').and_then(|(by, at)| Some(Act { by: AccountId::known(by), at: Timestamp::from_micros(at.parse().ok()?) }));
+        acts.push(read.ok_or_else(|| damaged("an approval without its time"))?);
+    }
+    acts.sort_by_key(|act| act.at);
+    Ok(acts)
+}
+
+/// Every column of a grant, with its people and its approvals.
+const GRANT: &str = "e.*,
+    (SELECT string_agg(p.account_id, ',') FROM entitlement_people p WHERE p.entitlement_id = e.id) AS people,
+    (SELECT string_agg(v.approved_by || ' ' || CAST(v.approved_at AS TEXT), ',') FROM entitlement_approvals v
+     WHERE v.entitlement_id = e.id) AS approvals";
+
+pub(super) async fn insert(tx: &mut Tx, new: &Entitlement) -> Result<(), DatabaseError> {
+    sqlx::query(
+        "INSERT INTO entitlements (id, agreement_id, product_id, versions, includes, excludes, starts_at, ends_at, purpose,
+             state, proposed_by, proposed_at, everybody, needed, emergency)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'proposed', $10, $11, $12, $13, $14)",
+    )
+    .bind(new.id.as_str())
+    .bind(new.agreement.as_str())
+    .bind(new.product.as_str())
+    .bind(new.versions.join("\n"))
+    .bind(lines(&new.scope.includes))
+    .bind(lines(&new.scope.excludes))
+    .bind(new.window.from.micros())
+    .bind(new.window.until.micros())
+    .bind(new.purpose.as_str())
+    .bind(new.proposed.by.as_str())
+    .bind(new.proposed.at.micros())
+    .bind(i64::from(new.readers == Readers::Everybody))
+    .bind(new.needed)
+    .bind(i64::from(new.emergency.is_some()))
+    .execute(&mut **tx)
+    .await?;
+    if let Readers::These(accounts) = &new.readers {
+        for account in accounts {
+            sqlx::query("INSERT INTO entitlement_people (entitlement_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(new.id.as_str())
+                .bind(account.as_str())
+                .execute(&mut **tx)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Read inside the transaction that will change it, by itself: the update that does nothing makes another who wants to change it wait
+/// until this one is done, where the database lets several write at once.
+pub(super) async fn load(tx: &mut Tx, id: &EntitlementId) -> Result<Option<Entitlement>, DatabaseError> {
+    sqlx::query("UPDATE entitlements SET state = state WHERE id = $1").bind(id.as_str()).execute(&mut **tx).await?;
+    let row = sqlx::query(AssertSqlSafe(format!("SELECT {GRANT} FROM entitlements e WHERE e.id = $1")));
+    row.bind(id.as_str()).fetch_optional(&mut **tx).await?.as_ref().map(entitlement).transpose()
+}
+
+/// The name of a product, as entries of the log write it.
+pub(super) async fn product_name(tx: &mut Tx, id: &ProductId) -> Result<String, DatabaseError> {
+    let row = sqlx::query("SELECT name FROM products WHERE id = $1").bind(id.as_str()).fetch_one(&mut **tx).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Saves a transition out of the state called `from`; false when somebody else was quicker.
+pub(super) async fn save(tx: &mut Tx, changed: &Entitlement, from: &'static str) -> Result<bool, DatabaseError> {
+    let (state, decided, revoked, reason) = match &changed.state {
+        State::Proposed => ("proposed", None, None, None),
+        State::Approved { approved } => ("approved", Some(approved), None, None),
+        State::Refused { refused, reason } => ("refused", Some(refused), None, Some(reason)),
+        State::Revoked { approved, revoked, reason } => ("revoked", Some(approved), Some(revoked), Some(reason)),
+    };
+    let by = |act: Option<&Act>| act.map(|act| act.by.as_str().to_owned());
+    let at = |act: Option<&Act>| act.map(|act| act.at.micros());
+    let done = sqlx::query(
+        "UPDATE entitlements SET state = $3, decided_by = $4, decided_at = $5, revoked_by = $6, revoked_at = $7, reason = $8
+         WHERE id = $1 AND state = $2",
+    )
+    .bind(changed.id.as_str())
+    .bind(from)
+    .bind(state)
+    .bind(by(decided))
+    .bind(at(decided))
+    .bind(by(revoked))
+    .bind(at(revoked))
+    .bind(reason.cloned())
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Saves the newest approval, and what it leads to; false when somebody else was quicker.
+pub(super) async fn save_approval(tx: &mut Tx, changed: &Entitlement, before: usize) -> Result<bool, DatabaseError> {
+    let Some(newest) = changed.approvals.get(before) else { return Ok(false) };
+    sqlx::query("INSERT INTO entitlement_approvals (entitlement_id, approved_by, approved_at) VALUES ($1, $2, $3)")
+        .bind(changed.id.as_str())
+        .bind(newest.by.as_str())
+        .bind(newest.at.micros())
+        .execute(&mut **tx)
+        .await?;
+    save(tx, changed, "proposed").await
+}
+
+/// Whether somebody gave access alone that nobody has reviewed.
+pub(super) async fn unreviewed_by(tx: &mut Tx, account: &AccountId) -> Result<bool, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM entitlements WHERE proposed_by = $1 AND emergency = 1 AND reviewed_at IS NULL")
+        .bind(account.as_str())
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+/// False when there is nothing to review, or somebody has.
+pub(super) async fn save_review(tx: &mut Tx, id: &EntitlementId, act: &Act, review: &str) -> Result<bool, DatabaseError> {
+    let done = sqlx::query(
+        "UPDATE entitlements SET reviewed_by = $2, reviewed_at = $3, review = $4 WHERE id = $1 AND emergency = 1 AND reviewed_at IS NULL",
+    )
+    .bind(id.as_str())
+    .bind(act.by.as_str())
+    .bind(act.at.micros())
+    .bind(review.to_owned())
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn lines_where(rest: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!(
+        "SELECT {GRANT}, p.name AS product_name, p.title AS product_title, g.reference AS agreement_reference,
+             g.starts_at AS term_from, g.ends_at AS term_until, g.ended_at AS term_ended, y.name AS agency_name, y.id AS agency_id,
+             who.name AS proposer, dec.name AS decider, rev.name AS revoker, chk.name AS reviewer, {} AS suspended
+         FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id
+         JOIN agencies y ON y.id = g.agency_id JOIN accounts who ON who.id = e.proposed_by
+         LEFT JOIN accounts dec ON dec.id = e.decided_by LEFT JOIN accounts rev ON rev.id = e.revoked_by
+         LEFT JOIN accounts chk ON chk.id = e.reviewed_by {rest}",
+        live_on("e.id, g.id, g.agency_id, e.product_id")
+    ))
+}
+
+fn read_line(row: &AnyRow) -> Result<Line, DatabaseError> {
+    Ok(Line {
+        entitlement: entitlement(row)?,
+        product_name: row.try_get("product_name")?,
+        product_title: row.try_get("product_title")?,
+        agreement_reference: row.try_get("agreement_reference")?,
+        agreement_term: Window { from: time(row, "term_from")?, until: time(row, "term_until")? },
+        agreement_ended: optional_time(row, "term_ended")?,
+        agency: AgencyId::known(row.try_get::<String, _>("agency_id")?),
+        agency_name: row.try_get("agency_name")?,
+        proposer: row.try_get("proposer")?,
+        decider: row.try_get("decider")?,
+        revoker: row.try_get("revoker")?,
+        reviewer: row.try_get("reviewer")?,
+        suspended: row.try_get::<i64, _>("suspended")? > 0,
+    })
+}
+
+pub(super) async fn list_all(database: &Database) -> Result<Vec<Line>, DatabaseError> {
+    let rows = sqlx::query(lines_where("ORDER BY e.proposed_at DESC, e.id")).fetch_all(database.pool()).await?;
+    rows.iter().map(read_line).collect()
+}
+
+pub(super) async fn line(database: &Database, id: &str) -> Result<Option<Line>, DatabaseError> {
+    let row = sqlx::query(lines_where("WHERE e.id = $1")).bind(id.to_owned()).fetch_optional(database.pool()).await?;
+    row.as_ref().map(read_line).transpose()
+}
+
+/// Every entitlement of the agreements that name this person and belong to the agency the person works for now. Where a second
+/// administrator approved the person's nomination, the time of it does not matter; whom the command line named, or one administrator alone
+/// in earlier versions, reads only what was approved afterwards, by somebody who could see who would read it.
+pub(super) async fn held_by(database: &Database, account: &AccountId) -> Result<Vec<Held>, DatabaseError> {
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "SELECT {GRANT}, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until, g.ended_at AS term_ended,
+             g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended,
+             (SELECT COUNT(*) FROM agreement_terms t WHERE t.agreement_id = g.id
+                AND t.version = (SELECT MAX(x.version) FROM agreement_terms x WHERE x.agreement_id = g.id)
+                AND NOT EXISTS (SELECT 1 FROM terms_accepted k
+                                WHERE k.agreement_id = g.id AND k.version = t.version AND k.account_id = n.account_id)) AS terms_pending
+         FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
+         JOIN entitlements e ON e.agreement_id = g.id JOIN products d ON d.id = e.product_id
+         WHERE n.account_id = $1 AND n.state = 'approved' AND g.agency_id = a.agency_id AND a.disabled_at IS NULL
+           AND (n.decided_by IS NOT NULL OR e.decided_at IS NULL OR n.nominated_at <= e.decided_at)
+           AND (e.everybody = 1 OR EXISTS (SELECT 1 FROM entitlement_people r WHERE r.entitlement_id = e.id AND r.account_id = n.account_id))
+         ORDER BY e.id",
+        live_on("e.id, g.id, g.agency_id, e.product_id")
+    )))
+    .bind(account.as_str())
+    .fetch_all(database.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let network = |text: String| text.parse::<IpNet>().map_err(|_| damaged("an agreement with something that is no network"));
+            Ok(Held {
+                entitlement: entitlement(row)?,
+                product: row.try_get("product_name")?,
+                under: Under {
+                    term: Window { from: time(row, "term_from")?, until: time(row, "term_until")? },
+                    ended: optional_time(row, "term_ended")?,
+                    draft: flag(row, "draft")?,
+                    reach: Reach {
+                        addresses: texts(row, "addresses")?.into_iter().map(network).collect::<Result<_, _>>()?,
+                        covers: texts(row, "covers")?,
+                    },
+                    suspended: row.try_get::<i64, _>("suspended")? > 0,
+                    terms_pending: row.try_get::<i64, _>("terms_pending")? > 0,
+                },
+            })
+        })
+        .collect()
+}

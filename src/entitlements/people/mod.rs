@@ -1,0 +1,286 @@
+//! The people an agreement names: nominated by one administrator, approved by another; and the terms each of them accepts.
+
+mod store;
+
+use serde_json::json;
+
+use super::steps::{Act, Hand, Kinship, Step, TransitionError, take};
+use super::{EntitlementError, Entitlements, draft, invalid, only_administrators, words};
+use crate::accounts::{Principal, StepUp, done_by};
+use crate::audit::{Context, Kind};
+use crate::clock::Timestamp;
+use crate::database::DatabaseError;
+use crate::ids::{AccountId, AgreementId, NominationId};
+
+/// Where a nomination is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Opens nothing yet.
+    Nominated,
+    Approved,
+    Refused,
+    /// The person left, or is named no longer.
+    Withdrawn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Approve,
+    Refuse,
+    Withdraw,
+}
+
+/// The life of a nomination. A person who is to be named again is nominated anew.
+pub const LIFE: &[Step<Stage, Verb>] = &[
+    Step { from: Stage::Nominated, verb: Verb::Approve, to: Stage::Approved, hand: Hand::Second },
+    Step { from: Stage::Nominated, verb: Verb::Refuse, to: Stage::Refused, hand: Hand::Any },
+    Step { from: Stage::Nominated, verb: Verb::Withdraw, to: Stage::Withdrawn, hand: Hand::Any },
+    Step { from: Stage::Approved, verb: Verb::Withdraw, to: Stage::Withdrawn, hand: Hand::Any },
+];
+
+#[derive(Clone, Debug)]
+pub struct Nomination {
+    pub id: NominationId,
+    pub agreement: AgreementId,
+    pub account: AccountId,
+    pub stage: Stage,
+    /// Absent for whom the command line named.
+    pub nominated_by: Option<AccountId>,
+    pub nominated_at: Timestamp,
+    /// Absent also for whom one administrator named before a second had to approve it.
+    pub decided: Option<Act>,
+    pub reason: Option<String>,
+}
+
+/// A nomination with the names around it.
+#[derive(Clone, Debug)]
+pub struct Nominee {
+    pub nomination: Nomination,
+    pub name: String,
+    pub email: String,
+    pub agency: String,
+    pub agreement: String,
+    pub nominator: Option<String>,
+    pub decider: Option<String>,
+    /// The newest version of the agreement's terms that the person accepted.
+    pub accepted: Option<i64>,
+    pub disabled: bool,
+}
+
+/// Terms that somebody has yet to accept.
+#[derive(Clone, Debug)]
+pub struct PendingTerms {
+    pub agreement: AgreementId,
+    pub reference: String,
+    pub version: i64,
+    pub text: String,
+    pub published_at: Timestamp,
+    /// A version of them was accepted before.
+    pub changed: bool,
+}
+
+impl Stage {
+    pub const ALL: [Self; 4] = [Self::Nominated, Self::Approved, Self::Refused, Self::Withdrawn];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Nominated => "nominated",
+            Self::Approved => "approved",
+            Self::Refused => "refused",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl Entitlements {
+    /// Whom an agreement names, or is to name; by name.
+    pub async fn nominees(&self, agreement: &AgreementId) -> Result<Vec<Nominee>, EntitlementError> {
+        Ok(store::of_agreement(&self.database, agreement).await?)
+    }
+
+    /// Every nomination of a person, newest first.
+    pub async fn nominations_of(&self, account: &AccountId) -> Result<Vec<Nominee>, EntitlementError> {
+        Ok(store::of_account(&self.database, account).await?)
+    }
+
+    /// Those that wait for a second administrator, oldest first.
+    pub async fn undecided_nominations(&self) -> Result<Vec<Nominee>, EntitlementError> {
+        Ok(store::undecided(&self.database).await?)
+    }
+
+    pub async fn nomination(&self, id: &str) -> Result<Option<Nominee>, EntitlementError> {
+        Ok(store::find(&self.database, id).await?)
+    }
+
+    /// The people an agreement names, approved and not withdrawn.
+    pub async fn people(&self, agreement: &AgreementId) -> Result<Vec<AccountId>, EntitlementError> {
+        Ok(store::named(&self.database, agreement).await?)
+    }
+
+    /// Nominates a reviewer of the agency. Opens nothing before a second administrator approves it.
+    pub async fn nominate(
+        &self,
+        agreement: &AgreementId,
+        account: &AccountId,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<NominationId, EntitlementError> {
+        only_administrators(by)?;
+        self.enter(agreement, account, Some(by), context).await
+    }
+
+    /// Names a reviewer from the command line, whose operator answers for it. Such a person reads what is granted afterwards.
+    pub async fn name_person(&self, agreement: &AgreementId, account: &AccountId, context: &Context) -> Result<(), EntitlementError> {
+        self.enter(agreement, account, None, context).await.map(drop)
+    }
+
+    async fn enter(
+        &self,
+        agreement: &AgreementId,
+        account: &AccountId,
+        by: Option<&Principal>,
+        context: &Context,
+    ) -> Result<NominationId, EntitlementError> {
+        let id = NominationId::random(&self.entropy);
+        let mut tx = self.database.begin().await?;
+        if !store::insert(&mut tx, &id, agreement, account, by.map(Principal::account), self.clock.now()).await? {
+            return Err(invalid("account", "Choose a reviewer of this agency whom the agreement does not name yet."));
+        }
+        let mut entry = draft(by, if by.is_some() { Kind::PersonNominated } else { Kind::AgreementPersonNamed });
+        entry = entry.fact("agreement", json!(agreement.as_str())).fact("account", json!(account.as_str()));
+        if by.is_some() {
+            entry = entry.fact("nomination", json!(id.as_str()));
+        } else {
+            entry = entry.fact("by", "command line");
+        }
+        self.log.append_in(&mut tx, entry, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(id)
+    }
+
+    pub async fn approve_nomination(&self, id: &NominationId, by: &StepUp, context: &Context) -> Result<(), EntitlementError> {
+        self.decide_nomination(id, Verb::Approve, None, by.principal(), context).await
+    }
+
+    pub async fn refuse_nomination(
+        &self,
+        id: &NominationId,
+        reason: &str,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        let reason = words("reason", reason, 1000)?;
+        self.decide_nomination(id, Verb::Refuse, Some(reason), by, context).await
+    }
+
+    /// Takes a person out of an agreement, from the next request on.
+    pub async fn withdraw_nomination(
+        &self,
+        id: &NominationId,
+        reason: &str,
+        by: &StepUp,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        let reason = words("reason", reason, 1000)?;
+        self.decide_nomination(id, Verb::Withdraw, Some(reason), by.principal(), context).await
+    }
+
+    /// Takes a person out of every agreement: they left their agency.
+    pub async fn leave(&self, account: &AccountId, reason: &str, by: &StepUp, context: &Context) -> Result<(), EntitlementError> {
+        let reason = words("reason", reason, 1000)?;
+        for nominee in store::of_account(&self.database, account).await? {
+            if matches!(nominee.nomination.stage, Stage::Nominated | Stage::Approved) {
+                self.decide_nomination(&nominee.nomination.id, Verb::Withdraw, Some(reason.clone()), by.principal(), context).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide_nomination(
+        &self,
+        id: &NominationId,
+        verb: Verb,
+        reason: Option<String>,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        only_administrators(by)?;
+        let mut tx = self.database.begin().await?;
+        let found = store::load(&mut tx, id).await?.ok_or(EntitlementError::Unknown)?;
+        let kinship = match &found.nominated_by {
+            Some(nominator) => self.kinship(&mut tx, nominator, by.account()).await?,
+            None => Kinship::Independent,
+        };
+        let to = take(LIFE, found.stage, verb, kinship)?;
+        if verb == Verb::Approve && !store::may_be_named(&mut tx, &found).await? {
+            return Err(TransitionError::AgreementOver.into());
+        }
+        let act = Act { by: by.account().clone(), at: self.clock.now() };
+        if !store::save(&mut tx, id, found.stage, to, &act, reason.as_deref()).await? {
+            return Err(EntitlementError::Conflict);
+        }
+        let kind = match verb {
+            Verb::Approve => Kind::PersonApproved,
+            Verb::Refuse => Kind::PersonRefused,
+            Verb::Withdraw => Kind::PersonWithdrawn,
+        };
+        let mut entry = done_by(by, kind);
+        entry = entry.fact("agreement", json!(found.agreement.as_str())).fact("account", json!(found.account.as_str()));
+        entry = entry.fact("nomination", json!(id.as_str()));
+        if let Some(reason) = reason {
+            entry = entry.fact("reason", json!(reason));
+        }
+        self.log.append_in(&mut tx, entry, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+
+    /// Terms of agreements naming this person that they have yet to accept in their newest version.
+    pub async fn pending_terms(&self, account: &AccountId) -> Result<Vec<PendingTerms>, EntitlementError> {
+        Ok(store::pending_terms(&self.database, account, self.clock.now()).await?)
+    }
+
+    /// Records that somebody accepts a version of an agreement's terms. Only the newest counts.
+    pub async fn accept_terms(
+        &self,
+        agreement: &AgreementId,
+        version: i64,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        let pending = self.pending_terms(by.account()).await?;
+        let Some(terms) = pending.into_iter().find(|terms| terms.agreement == *agreement) else {
+            return Err(EntitlementError::Unknown);
+        };
+        if terms.version != version {
+            return Err(EntitlementError::Conflict);
+        }
+        let mut tx = self.database.begin().await?;
+        store::accept(&mut tx, agreement, version, by.account(), self.clock.now()).await?;
+        let mut entry = done_by(by, Kind::TermsAccepted);
+        entry = entry.fact("agreement", json!(agreement.as_str())).fact("version", json!(version));
+        entry = entry.fact("sha256", json!(super::agreements::sha256(terms.text.as_bytes())));
+        self.log.append_in(&mut tx, entry, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nomination_takes_two_and_ends_once() {
+        let step = |from, verb, kinship| take(LIFE, from, verb, kinship);
+        assert_eq!(step(Stage::Nominated, Verb::Approve, Kinship::Same), Err(TransitionError::OwnProposal));
+        assert_eq!(step(Stage::Nominated, Verb::Approve, Kinship::OneLine), Err(TransitionError::SameHand));
+        assert_eq!(step(Stage::Nominated, Verb::Approve, Kinship::Independent), Ok(Stage::Approved));
+        assert_eq!(step(Stage::Approved, Verb::Withdraw, Kinship::Same), Ok(Stage::Withdrawn));
+        for ended in [Stage::Refused, Stage::Withdrawn] {
+            for verb in [Verb::Approve, Verb::Refuse, Verb::Withdraw] {
+                assert_eq!(step(ended, verb, Kinship::Independent), Err(TransitionError::AlreadyDecided));
+            }
+        }
+    }
+}
