@@ -1,6 +1,7 @@
 //! Clients that ask for a file and leave: before the answer, in the middle of it, after it. Nothing of them stays, the log keeps its
 //! promises, and others are served meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -19,6 +20,11 @@ const AT_ONCE: u32 = 8;
 /// Anonymous memory that may be kept on top of what was held after the first thousand, in KiB. The allocator keeps some of what many
 /// threads needed at the same time. A task that stayed for each of 10,000 clients would hold its buffers (8 KiB and more each).
 const KEPT: u64 = 48 * 1024;
+
+/// How a link to a socket begins.
+const SOCKET: &str = "socket:";
+/// Connections to the database, and some more: none of them is for a client that left.
+const CONNECTIONS: usize = 16;
 
 /// Sends the request and leaves: before the answer, after its first bytes, or after all of it.
 fn ask_and_leave(address: &str, request: &[u8], when: u32) {
@@ -42,9 +48,20 @@ fn ask_and_leave(address: &str, request: &[u8], when: u32) {
     }
 }
 
-/// Open files, sockets among them.
-fn files(process: u32) -> usize {
-    fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
+/// What is open, each with how often: a file by its path, a socket by being one.
+fn open_in(process: u32) -> BTreeMap<String, usize> {
+    let mut open = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{process}/fd")).unwrap() {
+        // It may be closed meanwhile.
+        let Ok(target) = fs::read_link(entry.unwrap().path()) else { continue };
+        let target = target.to_string_lossy();
+        *open.entry(if target.starts_with(SOCKET) { SOCKET.to_owned() } else { target.into_owned() }).or_default() += 1;
+    }
+    open
+}
+
+fn sockets(open: &BTreeMap<String, usize>) -> usize {
+    open.get(SOCKET).copied().unwrap_or_default()
 }
 
 /// Memory that is not a file's, in KiB.
@@ -54,11 +71,15 @@ fn memory(process: u32) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Waits until no more files are open than that.
-fn until_closed(process: u32, most: usize) {
+/// Waits until no more sockets are open than that, and no file more often than all connections to the database open it.
+fn until_closed(process: u32, quiet: usize) {
     let patience = Instant::now() + Duration::from_secs(120);
-    while files(process) > most {
-        assert!(Instant::now() < patience, "{} files are open, and there were {most}", files(process));
+    loop {
+        let open = open_in(process);
+        if sockets(&open) <= quiet && open.iter().all(|(target, times)| target == SOCKET || *times <= CONNECTIONS) {
+            return;
+        }
+        assert!(Instant::now() < patience, "there were {quiet} sockets; these are open: {open:#?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -93,9 +114,9 @@ fn clients_that_leave() {
         });
     };
     let clients = count(1_000, 10_000);
-    let quiet = files(process);
+    let quiet = sockets(&open_in(process));
     storm(1_000);
-    until_closed(process, quiet + SPARE);
+    until_closed(process, quiet);
     let before = memory(process);
 
     let over = AtomicBool::new(false);
@@ -121,7 +142,8 @@ fn clients_that_leave() {
         storm(clients);
         over.store(true, Ordering::SeqCst);
     });
-    until_closed(process, quiet + SPARE);
+    // The reader's connection is kept.
+    until_closed(process, quiet + 1);
     let after = memory(process);
     println!("{} pages were read meanwhile; {before} KiB before, {after} KiB after", arrived.lock().unwrap().len());
     assert!(after < before + KEPT, "{before} KiB before {clients} clients left, {after} KiB after");
@@ -132,7 +154,3 @@ fn clients_that_leave() {
     judge.judges();
     tell("clients that left", clients);
 }
-
-/// What comes to be open in the course of things, the more of it the busier the machine: twelve connections to the database with two
-/// files each, and files of the index. Clients that stayed would be a thousand.
-const SPARE: usize = 48;
