@@ -4,6 +4,7 @@
 //! noted beside it and recorded. Whether it can be read at all is its standing: [`Catalog::versions`] and [`Catalog::locate`], which
 //! everything that readers see comes from, know published versions only.
 
+mod openpgp;
 mod path;
 mod place;
 mod sealing;

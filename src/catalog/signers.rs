@@ -1,13 +1,14 @@
-//! Whose signatures are trusted: keys as an `allowed_signers` file of OpenSSH names them (ssh-keygen(1), "ALLOWED SIGNERS"), and what a
-//! signature by any key is worth. Checking is `ssh-key`'s.
+//! Whose signatures are trusted: keys as an `allowed_signers` file of OpenSSH names them (ssh-keygen(1), "ALLOWED SIGNERS"), OpenPGP
+//! certificates between such lines, and what a signature by any key is worth. Checking is `ssh-key`'s and `pgp`'s.
 
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
+use super::openpgp::{self, Certificate};
 use super::{CatalogError, invalid};
 
 /// What git signs for.
 const NAMESPACE: &str = "git";
-/// Lines at most.
+/// Keys and certificates at most.
 const MOST: usize = 1_000;
 
 /// What a version's signature is worth.
@@ -15,8 +16,10 @@ const MOST: usize = 1_000;
 pub enum Verdict {
     /// Whole, and made by the key of one of the signers: by whom, as the product's list of signers names them.
     Good { by: String },
-    /// Whole, and made by a key that is not among the signers: its fingerprint.
+    /// Made by a key that is not among the signers: its fingerprint. One by OpenSSH is whole; one by OpenPGP cannot be checked without it.
     UnknownKey { key: String },
+    /// Whole, and by one of the signers, whose key did not hold when it was made: not yet, not any more, or revoked.
+    OutOfTerm { by: String },
     /// Not a signature of what it is attached to.
     Bad,
     /// There is none, or one of a kind that is not checked.
@@ -30,6 +33,7 @@ impl Verdict {
         match self {
             Self::Good { by } => ("good", Some(by)),
             Self::UnknownKey { key } => ("unknown key", Some(key)),
+            Self::OutOfTerm { by } => ("out of term", Some(by)),
             Self::Bad => ("bad", None),
             Self::Unchecked => ("unchecked", None),
         }
@@ -39,6 +43,7 @@ impl Verdict {
         match (word, about) {
             ("good", Some(by)) => Self::Good { by },
             ("unknown key", Some(key)) => Self::UnknownKey { key },
+            ("out of term", Some(by)) => Self::OutOfTerm { by },
             ("bad", _) => Self::Bad,
             _ => Self::Unchecked,
         }
@@ -47,7 +52,10 @@ impl Verdict {
 
 /// A product's signers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Signers(Vec<Signer>);
+pub struct Signers {
+    keys: Vec<Signer>,
+    certificates: Vec<Certificate>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Signer {
@@ -56,44 +64,54 @@ struct Signer {
 }
 
 impl Signers {
-    /// Reads the lines of an `allowed_signers` file.
+    /// Reads the lines of an `allowed_signers` file, and armored OpenPGP certificates between them.
     ///
     /// # Errors
-    /// A sentence that names the line. Certificate authorities and dates are refused rather than passed over.
+    /// A sentence that names the line. Certificate authorities and dates of SSH keys are refused rather than passed over, and so are
+    /// OpenPGP certificates of which no key may sign.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
-        let mut signers = Vec::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match signer(line) {
-                Ok(Some(signer)) => signers.push(signer),
-                Ok(None) => {}
-                Err(problem) => return Err(CatalogError::Invalid { field: "signers", problem: format!("Line {number}: {problem}") }),
+        let mut signers = Self::default();
+        let mut lines = (1..).zip(text.lines().map(str::trim));
+        while let Some((number, line)) = lines.next() {
+            let refuse = |problem: String| CatalogError::Invalid { field: "signers", problem: format!("Line {number}: {problem}") };
+            if line == openpgp::BEGIN {
+                let mut block = format!("{line}\n");
+                let ended = lines.by_ref().any(|(_, line)| {
+                    block.extend([line, "\n"]);
+                    line == openpgp::END
+                });
+                let certificates =
+                    if ended { Certificate::parse(&block) } else { Err("the end of the certificate is missing.".to_owned()) };
+                signers.certificates.extend(certificates.map_err(refuse)?);
+            } else if !line.is_empty() && !line.starts_with('#') {
+                signers.keys.extend(signer(line).map_err(refuse)?);
             }
         }
-        if signers.len() > MOST {
-            return Err(invalid("signers", "Write at most 1,000 lines."));
+        if signers.keys.len() + signers.certificates.len() > MOST {
+            return Err(invalid("signers", "Name at most 1,000 keys and certificates."));
         }
-        Ok(Self(signers))
+        Ok(signers)
     }
 
     /// Each with the fingerprint of its key, as entries name them.
     #[must_use]
     pub fn told(&self) -> Vec<String> {
-        self.0.iter().map(|signer| format!("{} {}", signer.principals, fingerprint(&signer.key))).collect()
+        let keys = self.keys.iter().map(|signer| format!("{} {}", signer.principals, fingerprint(&signer.key)));
+        keys.chain(self.certificates.iter().map(Certificate::told)).collect()
     }
 
-    /// What an SSH signature of this text is worth.
+    /// What a signature of this text is worth, by OpenSSH or OpenPGP.
     #[must_use]
     pub fn check(&self, text: &[u8], signature: &[u8]) -> Verdict {
+        if !signature.starts_with(b"-----BEGIN SSH") {
+            return openpgp::check(&self.certificates, text, signature);
+        }
         let Ok(signature) = SshSig::from_pem(signature) else { return Verdict::Bad };
         let key = PublicKey::from(signature.public_key().clone());
         if key.verify(NAMESPACE, text, &signature).is_err() {
             return Verdict::Bad;
         }
-        match self.0.iter().find(|signer| signer.key.key_data() == key.key_data()) {
+        match self.keys.iter().find(|signer| signer.key.key_data() == key.key_data()) {
             Some(signer) => Verdict::Good { by: signer.principals.clone() },
             None => Verdict::UnknownKey { key: fingerprint(&key) },
         }
@@ -204,7 +222,8 @@ mod tests {
     #[test]
     fn verdicts_are_kept_and_read_back() {
         let (by, key) = ("a".to_owned(), "SHA256:x".to_owned());
-        for verdict in [Verdict::Good { by }, Verdict::UnknownKey { key }, Verdict::Bad, Verdict::Unchecked] {
+        let out = Verdict::OutOfTerm { by: by.clone() };
+        for verdict in [Verdict::Good { by }, Verdict::UnknownKey { key }, out, Verdict::Bad, Verdict::Unchecked] {
             let (word, about) = verdict.parts();
             assert_eq!(Verdict::of(word, about.map(str::to_owned)), verdict);
         }

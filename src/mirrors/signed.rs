@@ -5,17 +5,18 @@ use git2::{ObjectType, Odb, Oid};
 use super::quarantine::open;
 use super::{FetchError, Mirror};
 
-/// A text and a signature over it, by OpenSSH.
+/// A text and a signature over it, by OpenSSH or OpenPGP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     pub text: Vec<u8>,
     pub signature: Vec<u8>,
 }
 
-const BEGIN: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
+/// How signatures begin that are checked.
+const BEGIN: [&[u8]; 3] = [b"-----BEGIN SSH SIGNATURE-----", b"-----BEGIN PGP SIGNATURE-----", b"-----BEGIN PGP MESSAGE-----"];
 
 impl Mirror {
-    /// What each of these objects, tags or commits, is signed with; none where it bears no SSH signature, or is not in the mirror.
+    /// What each of these objects, tags or commits, is signed with; none where it bears no such signature, or is not in the mirror.
     ///
     /// # Errors
     /// When the mirror cannot be read.
@@ -36,17 +37,21 @@ fn one(odb: &Odb<'_>, id: &str) -> Option<Signed> {
     }
 }
 
-/// A tag's signature stands behind its message, and is over all that is before.
+/// A tag's signature stands behind its message, and is over all that is before: where the last line begins one (git's `parse_signed_buffer`).
 fn of_tag(tag: &[u8]) -> Option<Signed> {
-    let mut at = 0;
+    let (mut at, mut begins) = (0, None);
     for line in tag.split_inclusive(|&b| b == b'\n') {
-        if line.starts_with(BEGIN) {
-            let (text, signature) = tag.split_at_checked(at)?;
-            return Some(Signed { text: text.to_vec(), signature: signature.to_vec() });
+        if begins_signature(line) {
+            begins = Some(at);
         }
         at += line.len();
     }
-    None
+    let (text, signature) = tag.split_at_checked(begins?)?;
+    Some(Signed { text: text.to_vec(), signature: signature.to_vec() })
+}
+
+fn begins_signature(text: &[u8]) -> bool {
+    BEGIN.iter().any(|begin| text.starts_with(begin))
 }
 
 /// A commit's signature is a header, and is over the commit without it (git's `parse_signed_commit`).
@@ -64,7 +69,7 @@ fn of_commit(commit: &[u8]) -> Option<Signed> {
             text.extend_from_slice(line);
         }
     }
-    signature.starts_with(BEGIN).then_some(Signed { text, signature })
+    begins_signature(&signature).then_some(Signed { text, signature })
 }
 
 #[cfg(test)]
@@ -82,9 +87,11 @@ mod tests {
         let signed = of_commit(commit.as_bytes()).unwrap();
         assert_eq!(signed.text, b"tree 00\nencoding UTF-8\n\nmessage\n gpgsig is said here\n");
         assert_eq!(signed.signature, block.as_bytes());
-        for unsigned in
-            ["tree 00\n\ngpgsig -----BEGIN SSH SIGNATURE-----\n", "tree 00\ngpgsig -----BEGIN PGP SIGNATURE-----\n x\n\nm\n", ""]
-        {
+        let other = "-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n";
+        // A message may show a signature; the last is the tag's own.
+        let signed = of_tag(format!("object 00\n\nas in\n{block}{other}").as_bytes()).unwrap();
+        assert_eq!((signed.text, signed.signature), (format!("object 00\n\nas in\n{block}").into_bytes(), other.as_bytes().to_vec()));
+        for unsigned in ["tree 00\n\ngpgsig -----BEGIN SSH SIGNATURE\n", "tree 00\ngpgsig -----BEGIN SIGNED MESSAGE-----\n x\n\nm\n", ""] {
             assert_eq!(of_commit(unsigned.as_bytes()), None, "{unsigned}");
             assert_eq!(of_tag(unsigned.as_bytes()), None, "{unsigned}");
         }

@@ -254,6 +254,7 @@ pub(super) fn signature(version: &Version) -> (String, &'static str) {
         (Signature::None, _) => ("unsigned".to_owned(), "dim"),
         (_, Verdict::Good { by }) => (format!("good, by {by}"), ""),
         (_, Verdict::UnknownKey { key }) => (format!("by an unknown key, {key}"), "dim"),
+        (_, Verdict::OutOfTerm { by }) => (format!("by {by}, whose key did not hold when it was made"), "deny"),
         (_, Verdict::Bad) => ("bad".to_owned(), "deny"),
         (Signature::OpenPgp, Verdict::Unchecked) => ("OpenPGP, not checked".to_owned(), "dim"),
         (Signature::X509, Verdict::Unchecked) => ("X.509, not checked".to_owned(), "dim"),

@@ -1,4 +1,4 @@
-//! Tags and commits signed by the real git and ssh-keygen, and what becomes of that.
+//! Tags and commits signed by the real git, ssh-keygen and GnuPG, and what becomes of that.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,6 +54,10 @@ fn repository(home: &Path, [ours, theirs]: [&Path; 2]) -> Option<PathBuf> {
     git(&["update-ref", "refs/tags/v4", id.trim()])?;
     git(&["-c", &with(ours), "commit", "-q", "-S", "--allow-empty", "-m", "two"])?;
     git(&["tag", "v5"])?;
+    // Signed with GnuPG once, over the first commit, which is the same wherever it is made.
+    let tag = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/openpgp/tag");
+    let id = git(&["hash-object", "-t", "tag", "-w", tag.to_str().unwrap()])?;
+    git(&["update-ref", "refs/tags/v6", id.trim()])?;
     Some(place)
 }
 
@@ -93,11 +97,14 @@ async fn signatures_are_checked_by_the_signers_that_are_named(backend: Backend) 
     );
     let Verdict::UnknownKey { key } = &found[2] else { panic!("{found:?}") };
     assert!(key.starts_with("SHA256:"));
+    let Verdict::UnknownKey { key: openpgp } = &found[5] else { panic!("{found:?}") };
+    assert_eq!(openpgp.len(), 40);
     for entry in of_kind(&portal, Kind::VersionPublished).await {
         let (verdict, signer) = match entry.place.as_ref().unwrap().version.as_deref().unwrap() {
             "v1" => ("unchecked", None),
             "v3" => ("unknown key", Some(key.as_str())),
             "v4" => ("bad", None),
+            "v6" => ("unknown key", Some(openpgp.as_str())),
             _ => ("good", Some("dev@vendor.example")),
         };
         assert_eq!((&entry.facts["verdict"], entry.facts.get("signer").and_then(|by| by.as_str())), (&verdict.into(), signer));
@@ -112,17 +119,28 @@ async fn signatures_are_checked_by_the_signers_that_are_named(backend: Backend) 
         }
     }
     // Other signers, another verdict of the same signatures; and a line that cannot be heeded changes nothing.
-    set(format!("partner@other.example namespaces=\"git\" {their_key}")).await;
+    let certificate = include_str!("../../vectors/openpgp/vendor.asc");
+    set(format!("{certificate}partner@other.example namespaces=\"git\" {their_key}")).await;
     portal.rooms.jobs.work_off().await.unwrap();
     let found = verdicts().await;
     assert!(
         matches!(found[1], Verdict::UnknownKey { .. }) && found[2] == good("partner@other.example") && found[3] == Verdict::Bad,
         "{found:?}"
     );
+    assert_eq!(found[5], good("Vendor Release <release@vendor.example>"));
     let changed = of_kind(&portal, Kind::ProductChanged).await.pop().unwrap();
     assert!(changed.facts["before"]["signers"][0].as_str().unwrap().starts_with("dev@vendor.example SHA256:"));
     assert_eq!(changed.facts["after"]["signers"][0], format!("partner@other.example {key}"));
     let fields = [("arrival", "published"), ("every", "off"), ("signers", "somebody cert-authority ssh-ed25519 AAAA")];
     let answer = administrator.post("/admin/products/signed/settings", &fields).await.is(422);
     assert!(answer.text().contains("Line 1: the option cert-authority"), "{}", answer.text());
+    for (certificate, says) in [
+        (include_str!("../../vectors/openpgp/former-compromised.asc"), "Line 2: no key of the certificate"),
+        (certificate.trim_end().trim_end_matches('-'), "Line 2: the end of the certificate is missing"),
+    ] {
+        let signers = format!("# ours\n{certificate}");
+        let fields = [("arrival", "published"), ("every", "off"), ("signers", signers.as_str())];
+        let answer = administrator.post("/admin/products/signed/settings", &fields).await.is(422);
+        assert!(answer.text().contains(says), "{}", answer.text());
+    }
 }
