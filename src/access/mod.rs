@@ -11,8 +11,8 @@ pub use policy::{Action, Decision, Facts, Reason, Request, decide, fits};
 
 use crate::accounts::{Principal, done_by};
 use crate::audit::{self, Basis, Context, Kind, Log, LogUnavailable, Outcome};
-use crate::catalog::{Catalog, CatalogError, Place, Product, RepoPath, Version, path_text};
-use crate::clock::SharedClock;
+use crate::catalog::{Catalog, CatalogError, Pin, Place, Product, RepoPath, path_text};
+use crate::clock::{SharedClock, Timestamp};
 use crate::entitlements::{EntitlementError, Entitlements, Held, PathScope};
 
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,8 @@ pub struct Readable {
 
 #[derive(Clone, Debug)]
 pub struct ReadableVersion {
-    pub version: Version,
+    pub name: String,
+    pub commit: String,
     /// Of every grant that opens it.
     pub scopes: Vec<PathScope>,
     pub basis: Basis,
@@ -207,16 +208,8 @@ impl Gate {
         let mut readable = Vec::new();
         for name in names {
             let Some(product) = self.catalog.product(name).await? else { continue };
-            let versions: Vec<ReadableVersion> = self
-                .catalog
-                .versions(&product.id)
-                .await?
-                .into_iter()
-                .filter_map(|version| {
-                    let opening = policy::opening(&facts, name, &version.name, now).ok()?;
-                    Some(ReadableVersion { version, basis: basis(opening.first()?), scopes: scopes(&opening) })
-                })
-                .collect();
+            let pins = self.catalog.pins(&product.id).await?.into_iter();
+            let versions: Vec<_> = pins.filter_map(|pin| opened(&facts, name, pin, now)).collect();
             if !versions.is_empty() {
                 readable.push(Readable { product, versions });
             }
@@ -229,8 +222,8 @@ impl Gate {
         let facts = self.facts(principal).await?;
         let now = self.clock.now();
         let Some(found) = self.catalog.product(product).await? else { return Ok(Vec::new()) };
-        let versions = self.catalog.versions(&found.id).await?.into_iter();
-        Ok(versions.map(|version| version.name).filter(|name| policy::opening(&facts, product, name, now).is_ok()).collect())
+        let pins = self.catalog.pins(&found.id).await?.into_iter();
+        Ok(pins.map(|pin| pin.name).filter(|name| policy::opening(&facts, product, name, now).is_ok()).collect())
     }
 
     /// The versions of one product somebody may read something of now, each with its scopes, newest first.
@@ -238,11 +231,8 @@ impl Gate {
         let facts = self.facts(principal).await?;
         let now = self.clock.now();
         let Some(found) = self.catalog.product(product).await? else { return Ok(Vec::new()) };
-        let opened = |version: Version| {
-            let opening = policy::opening(&facts, product, &version.name, now).ok()?;
-            Some(ReadableVersion { version, basis: basis(opening.first()?), scopes: scopes(&opening) })
-        };
-        Ok(self.catalog.versions(&found.id).await?.into_iter().filter_map(opened).collect())
+        let pins = self.catalog.pins(&found.id).await?.into_iter();
+        Ok(pins.filter_map(|pin| opened(&facts, product, pin, now)).collect())
     }
 
     /// As [`Gate::missing`], of a commit: the entry says which was asked for.
@@ -274,6 +264,12 @@ impl Gate {
             Err(unavailable) => unavailable.into(),
         }
     }
+}
+
+fn opened(facts: &Facts, product: &str, pin: Pin, now: Timestamp) -> Option<ReadableVersion> {
+    let opening = policy::opening(facts, product, &pin.name, now).ok()?;
+    let (basis, scopes) = (basis(opening.first()?), scopes(&opening));
+    Some(ReadableVersion { name: pin.name, commit: pin.commit, scopes, basis })
 }
 
 /// A name that somebody made up, as far as an entry takes it.

@@ -114,6 +114,13 @@ impl Version {
     }
 }
 
+/// A version's name and the commit that it stands for, for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub name: String,
+    pub commit: String,
+}
+
 /// Whether a tag (or a branch's commit) carries a signature. Carrying one says nothing yet about whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
@@ -216,6 +223,11 @@ impl Catalog {
         let mut versions = store::versions(&self.database, product).await?;
         versions.retain(|version| version.life.standing == Standing::Published);
         Ok(versions)
+    }
+
+    /// The names of what is published and what they stand for, newest first.
+    pub async fn pins(&self, product: &ProductId) -> Result<Vec<Pin>, CatalogError> {
+        Ok(store::pins(&self.database, product).await?)
     }
 
     /// Published or not, newest first: for whoever tends them. Nothing of this is for readers.

@@ -3,7 +3,9 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::{Act, Arrival, CatalogError, Every, Kept, Life, NewVersion, Product, Purpose, Settings, Signature, Standing, Verdict, Version};
+use super::{
+    Act, Arrival, CatalogError, Every, Kept, Life, NewVersion, Pin, Product, Purpose, Settings, Signature, Standing, Verdict, Version,
+};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
 use crate::ids::{AccountId, ProductId, VersionId};
@@ -116,6 +118,24 @@ pub(super) async fn versions(database: &Database, of: &ProductId) -> Result<Vec<
     let rows =
         sqlx::query(versions!("WHERE v.product_id = $1 ORDER BY v.rank, v.name")).bind(of.as_str()).fetch_all(database.pool()).await?;
     rows.iter().map(version).collect()
+}
+
+/// What is published, newest first. In one row, since each row costs more than all that is in it.
+pub(super) async fn pins(database: &Database, of: &ProductId) -> Result<Vec<Pin>, DatabaseError> {
+    // Neither a name nor a commit has a space or a comma in it.
+    let sql = "SELECT string_agg(CAST(rank AS TEXT) || ' ' || name || ' ' || commit_id, ',') AS pins FROM versions
+         WHERE product_id = $1 AND standing = 'published'";
+    let row = sqlx::query(sql).bind(of.as_str()).fetch_one(database.pool()).await?;
+    let text: Option<String> = row.try_get("pins")?;
+    let mut pins: Vec<(i64, Pin)> = text.iter().flat_map(|text| text.split(',')).filter_map(pin).collect();
+    pins.sort_by(|(a, one), (b, other)| (a, &one.name).cmp(&(b, &other.name)));
+    Ok(pins.into_iter().map(|(_, pin)| pin).collect())
+}
+
+fn pin(text: &str) -> Option<(i64, Pin)> {
+    let mut parts = text.split(' ');
+    let rank = parts.next()?.parse().ok()?;
+    Some((rank, Pin { name: parts.next()?.to_owned(), commit: parts.next()?.to_owned() }))
 }
 
 /// A published version by its product's name and its own, in one query whether or not either is there.

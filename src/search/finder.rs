@@ -66,7 +66,7 @@ impl Indexes {
     pub fn find(&self, scoped: &Scoped<Wanted>) -> Sealed<Files> {
         let wanted = scoped.query();
         let readable = scoped.products().iter().find(|one| one.product.name == wanted.product);
-        let version = readable.and_then(|one| one.versions.iter().find(|one| one.version.name == wanted.version));
+        let version = readable.and_then(|one| one.versions.iter().find(|one| one.name == wanted.version));
         let mut found = Files { product: wanted.product.clone(), version: wanted.version.clone(), ..Files::default() };
         if let Some(version) = version {
             self.look(scoped, version, &mut found);

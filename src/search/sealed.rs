@@ -272,8 +272,8 @@ pub(super) fn scope_of<Q>(scoped: &Scoped<Q>, indexes: &Indexes) -> Scope {
             .iter()
             .flat_map(|version| {
                 version.scopes.iter().map(|scope| VersionScope {
-                    name: version.version.name.clone(),
-                    commit: version.version.commit.clone(),
+                    name: version.name.clone(),
+                    commit: version.commit.clone(),
                     includes: scope.includes.clone(),
                     excludes: scope.excludes.clone(),
                 })
@@ -288,7 +288,7 @@ fn may_read(scoped: &Scoped<Query>, hit: &FileHit) -> bool {
     let product = scoped.products().iter().find(|one| one.product.name == hit.product);
     product.is_some_and(|one| {
         hit.versions.iter().all(|name| {
-            let version = one.versions.iter().find(|version| version.version.name == *name);
+            let version = one.versions.iter().find(|version| version.name == *name);
             version.is_some_and(|version| version.scopes.iter().any(|scope| scope.reads(&hit.path)))
         })
     })

@@ -170,7 +170,7 @@ impl Symbols {
     pub fn find(&self, scoped: &Scoped<Ask>) -> Result<Option<Sealed>, SymbolError> {
         let ask = scoped.query();
         let product = scoped.products().iter().find(|one| one.product.name == ask.product);
-        let version = product.and_then(|one| one.versions.iter().find(|version| version.version.name == ask.version));
+        let version = product.and_then(|one| one.versions.iter().find(|version| version.name == ask.version));
         let Some(version) = version else { return Ok(None) };
         let here = self.known(ask, version)?;
         let mut others = Vec::new();
@@ -183,7 +183,7 @@ impl Symbols {
             let found: Result<Vec<Vec<Site>>, SymbolError> = others.iter().map(Lookup::sites).collect();
             here.sites().and_then(|sites| Ok((sites, found?)))
         })?;
-        let mut answer = Answer::empty(ask, &version.version.commit);
+        let mut answer = Answer::empty(ask, &version.commit);
         answer.indexed = here.index.is_some() || here.precise.is_some();
         answer.damaged = here.damaged;
         self.fill(&mut answer, ask, &mut sites)?;
@@ -199,14 +199,14 @@ impl Symbols {
             || answer.elsewhere.iter().any(of_other)
         {
             tracing::error!("a symbol was found outside of its scope; the answer was withheld");
-            answer = Answer::empty(ask, &version.version.commit);
+            answer = Answer::empty(ask, &version.commit);
         }
         Ok(Some(Sealed::of(answer, scoped, version)))
     }
 
     /// What is known of a version.
     fn known<'a>(&self, ask: &Ask, version: &'a ReadableVersion) -> Result<Lookup<'a>, SymbolError> {
-        let (name, commit) = (&version.version.name, &version.version.commit);
+        let (name, commit) = (&version.name, &version.commit);
         let index = self.get(&ask.product).filter(|index| index.version(name, commit).is_some());
         let (precise, damaged) = match self.precise(&ask.product, commit) {
             Ok(precise) => (precise, false),
@@ -222,8 +222,7 @@ impl Symbols {
     /// The same question to another product: its newest version of which anything is known.
     fn newest_known<'a>(&self, ask: &Ask, other: &'a Readable) -> Result<Option<Lookup<'a>>, SymbolError> {
         for version in &other.versions {
-            let ask =
-                Ask { product: other.product.name.clone(), version: version.version.name.clone(), from: None, at: None, ..ask.clone() };
+            let ask = Ask { product: other.product.name.clone(), version: version.name.clone(), from: None, at: None, ..ask.clone() };
             let known = self.known(&ask, version)?;
             if known.index.is_some() || known.precise.is_some() {
                 return Ok(Some(known));
@@ -290,7 +289,7 @@ impl Symbols {
                 break;
             }
             let (product, version) = (other.ask.product.clone(), other.ask.version.clone());
-            let (commit, basis) = (other.version.version.commit.clone(), other.version.basis.clone());
+            let (commit, basis) = (other.version.commit.clone(), other.version.basis.clone());
             answer.elsewhere.push(Elsewhere { product, version, commit, total, definitions: shown, basis });
         }
         Ok(())
@@ -391,7 +390,7 @@ impl Symbols {
 impl Lookup<'_> {
     /// Every file that may be read and has the name.
     fn sites(&self) -> Result<Vec<Site>, SymbolError> {
-        let (name, commit) = (&self.version.version.name, &self.version.version.commit);
+        let (name, commit) = (&self.version.name, &self.version.commit);
         let held = self.index.as_ref().and_then(|index| Some((index, index.version(name, commit)?)));
         sites(&self.ask, self.version, held, self.precise.as_deref())
     }

@@ -53,7 +53,7 @@ impl Searcher {
 /// The scope once more, asked of each hit by itself: what is outside is taken out. Tells whether nothing was.
 fn withhold(readable: &Readable, history: &HistoryIndex, hit: &mut CommitHit) -> bool {
     let reads = |name: &String, path: &RepoPath| {
-        let version = readable.versions.iter().find(|version| version.version.name == *name);
+        let version = readable.versions.iter().find(|version| version.name == *name);
         version.is_some_and(|version| version.scopes.iter().any(|scope| scope.reads(path)))
     };
     let files = hit.files.len();

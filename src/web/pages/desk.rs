@@ -56,7 +56,7 @@ async fn recent(who: &SignedIn, portal: &AppState, readable: &[crate::access::Re
         let open = readable
             .iter()
             .filter(|one| one.product.name == place.product)
-            .any(|one| one.versions.iter().any(|v| v.version.name == version && v.scopes.iter().any(|scope| scope.reads(&at))));
+            .any(|one| one.versions.iter().any(|v| v.name == version && v.scopes.iter().any(|scope| scope.reads(&at))));
         let href = links::file(&place.product, &version, at.bytes());
         if open && recent.len() < 12 && !recent.iter().any(|file| file.href == href) {
             recent.push(RecentFile { path: path.text, href, product: place.product, version, at: entry.at.micros() });

@@ -53,8 +53,7 @@ pub(super) async fn history(who: Reader, State(portal): State<AppState>) -> Resu
     }
     let product = sought.resource().place().product.clone();
     let readable = portal.gate.readable_versions(&who.principal, &product).await?.into_iter();
-    let editions: Vec<Edition> =
-        readable.map(|one| Edition { name: one.version.name, commit: one.version.commit, scopes: one.scopes }).collect();
+    let editions: Vec<Edition> = readable.map(|one| Edition { name: one.name, commit: one.commit, scopes: one.scopes }).collect();
     let trail = ask(&who, &portal, sought, move |vault, sought, deadline| {
         vault.trail(sought, &TrailAsked { after, most: PAGE, editions: &editions }, deadline)
     });

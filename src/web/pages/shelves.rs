@@ -1,5 +1,7 @@
 //! What a reviewer may read: products and their versions.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -26,7 +28,7 @@ pub(super) async fn products(who: Reader, State(portal): State<AppState>) -> Res
         let products: Vec<_> = readable
             .iter()
             .map(|one| {
-                let versions: Vec<&str> = one.versions.iter().map(|v| v.version.name.as_str()).collect();
+                let versions: Vec<&str> = one.versions.iter().map(|v| v.name.as_str()).collect();
                 json!({"name": one.product.name, "title": one.product.title, "versions": versions})
             })
             .collect();
@@ -42,7 +44,7 @@ pub(super) async fn product(who: Reader, State(portal): State<AppState>, Path(na
         return Err(portal.gate.unknown_product(&who.principal, &name, &who.visit.context).await.into());
     };
     if who.visit.wants_json {
-        let versions: Vec<_> = one.versions.iter().map(|v| json!({"name": v.version.name, "commit": v.version.commit})).collect();
+        let versions: Vec<_> = one.versions.iter().map(|v| json!({"name": v.name, "commit": v.commit})).collect();
         return Ok(Json(json!({"name": one.product.name, "title": one.product.title, "versions": versions})).into_response());
     }
     let shell = who.shell(&portal, &one.product.title, Place::Products).await?;
@@ -55,13 +57,13 @@ pub(super) async fn product(who: Reader, State(portal): State<AppState>, Path(na
         until: ends(&portal, &who).await?,
         find: card.newest.as_ref().map(|(newest, _)| links::find(&one.product.name, newest)),
         newest: card.newest,
-        versions: rows(&one),
+        versions: rows(&one, portal.catalog.versions(&one.product.id).await?),
         compare: format!("{}/compare", links::product(&one.product.name)),
     })
 }
 
 pub(super) fn card(one: &Readable) -> ProductCard {
-    let newest = one.versions.first().map(|v| (v.version.name.clone(), links::tree(&one.product.name, &v.version.name, b"")));
+    let newest = one.versions.first().map(|v| (v.name.clone(), links::tree(&one.product.name, &v.name, b"")));
     ProductCard {
         title: one.product.title.clone(),
         href: links::product(&one.product.name),
@@ -73,17 +75,19 @@ pub(super) fn card(one: &Readable) -> ProductCard {
 }
 
 /// Each version with what changed since the one before it.
-fn rows(one: &Readable) -> Vec<VersionRow> {
+fn rows(one: &Readable, published: Vec<Version>) -> Vec<VersionRow> {
+    let product = &one.product.name;
     let before = one.versions.iter().skip(1).map(Some).chain([None]);
-    one.versions.iter().zip(before).map(|(v, before)| row(&one.product.name, &v.version, before.map(|v| &v.version))).collect()
-}
-
-fn row(product: &str, version: &Version, before: Option<&Version>) -> VersionRow {
-    VersionRow {
-        href: Some(links::tree(product, &version.name, b"")),
-        changes: before.map(|before| (before.name.clone(), links::compare(product, &before.name, &version.name))),
-        ..admin::version_row(version.clone())
-    }
+    let mut readable: HashMap<_, _> = one.versions.iter().zip(before).map(|(version, before)| (version.name.as_str(), before)).collect();
+    let row = |version: Version| {
+        let before = readable.remove(version.name.as_str())?;
+        Some(VersionRow {
+            href: Some(links::tree(product, &version.name, b"")),
+            changes: before.map(|before| (before.name.clone(), links::compare(product, &before.name, &version.name))),
+            ..admin::version_row(version)
+        })
+    };
+    published.into_iter().filter_map(row).collect()
 }
 
 /// What several grants open together, in words.

@@ -318,7 +318,7 @@ fn generations(portal: &AppState, products: &[Readable]) -> Vec<Option<u64>> {
 
 fn same_rights(one: &[Readable], other: &[Readable]) -> bool {
     let same_version = |a: &crate::access::ReadableVersion, b: &crate::access::ReadableVersion| {
-        a.version.name == b.version.name && a.version.commit == b.version.commit && a.scopes == b.scopes
+        a.name == b.name && a.commit == b.commit && a.scopes == b.scopes
     };
     let same = |a: &Readable, b: &Readable| {
         a.product.name == b.product.name

@@ -62,7 +62,7 @@ fn versions(query: &str, results: &Results, readable: &[Readable]) -> Option<Fac
     let total = |on: bool| (on && results.total_files > 0).then_some(results.total_files);
     let all = if let [_] = searched.as_slice() { format!("All {most}") } else { "All".to_owned() };
     let newest = match searched.as_slice() {
-        [one] => one.versions.first().map_or_else(|| "Newest".to_owned(), |version| format!("Newest, {}", version.version.name)),
+        [one] => one.versions.first().map_or_else(|| "Newest".to_owned(), |version| format!("Newest, {}", version.name)),
         _ => "Newest of each".to_owned(),
     };
     let mut values: Vec<FacetValue> = Vec::new();
@@ -70,7 +70,7 @@ fn versions(query: &str, results: &Results, readable: &[Readable]) -> Option<Fac
     values.extend(chosen(None, newest, total(setting.is_none())));
     if let [one] = searched.as_slice() {
         for version in &one.versions {
-            let name = &version.version.name;
+            let name = &version.name;
             let counted = results.facets.versions.iter().find(|count| count.value == *name).map(|count| count.files);
             let written = edit::filter("version", name);
             let value = written.strip_prefix("version:").unwrap_or(name);

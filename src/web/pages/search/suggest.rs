@@ -186,13 +186,9 @@ fn versions(readable: &[Readable], query: &str, typed: &str) -> Vec<Item> {
     let (before, typed) = typed.rsplit_once("..").map_or(("", typed), |(first, last)| (first, last));
     let before = if before.is_empty() { String::new() } else { format!("{before}..") };
     for one in readable.iter().filter(|one| named.is_empty() || named.contains(&one.product.name.as_str())) {
-        for (age, version) in one.versions.iter().enumerate().filter(|(_, version)| version.version.name.contains(typed)) {
+        for (age, version) in one.versions.iter().enumerate().filter(|(_, version)| version.name.contains(typed)) {
             let note = if age == 0 { format!("{}, the newest", one.product.title) } else { one.product.title.clone() };
-            items.push(Item::word(
-                "Versions",
-                format!("{} ", edit::filter("version", &format!("{before}{}", version.version.name))),
-                &note,
-            ));
+            items.push(Item::word("Versions", format!("{} ", edit::filter("version", &format!("{before}{}", version.name))), &note));
         }
     }
     items.truncate(MOST);
