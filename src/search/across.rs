@@ -28,9 +28,9 @@ pub(super) struct Across<'a> {
     /// No other line may be read.
     only_wanted: bool,
     /// Where each matcher is found.
-    found: Vec<OnceCell<Vec<Hit>>>,
+    found: Vec<OnceCell<Hits>>,
     /// The lines that are shown, and what is shown of each where all around it is as in the document that it was written with.
-    shown: OnceCell<Vec<Hit>>,
+    shown: OnceCell<Hits>,
     texts: RefCell<Vec<Option<Arc<LineText>>>>,
     intact: RefCell<HashSet<u32>>,
     /// Whether to give up.
@@ -86,43 +86,51 @@ impl<'a> Across<'a> {
 
     /// How many lines of a document are shown; `None` when it does not match.
     pub(super) fn count(&self, document: u32) -> Result<Option<Counted>, SearchError> {
-        let runs = OnceCell::new();
-        let runs = || -> Result<&Vec<Run>, SearchError> {
-            match runs.get() {
-                Some(known) => Ok(known),
-                None => self.forms.runs(document).map(|read| runs.get_or_init(|| read)),
-            }
-        };
         if let ([only], true) = (self.plan.shown.as_slice(), self.bound.test.is_one_term()) {
-            let hits = self.hits(*only);
-            let counted = if hits.is_empty() { Counted::default() } else { counted(hits, runs()?) };
+            let counted = self.counted(self.hits(*only), document)?;
             return Ok((counted.lines > 0).then_some(counted));
         }
         let mut failed = None;
         let holds = self.bound.test.holds(document, &mut |place| {
-            let hits = self.hits(place);
-            let there = if hits.is_empty() { Ok(false) } else { runs().map(|runs| any(hits, runs)) };
-            there.unwrap_or_else(|e| {
+            self.counted(self.hits(place), document).map(|counted| counted.lines > 0).unwrap_or_else(|e| {
                 failed = Some(e);
                 false
             })
         });
-        if let Some(failed) = failed {
-            return Err(failed);
+        match failed {
+            Some(failed) => Err(failed),
+            None if holds => self.counted(self.shown(), document).map(Some),
+            None => Ok(None),
         }
-        Ok(if holds { Some(counted(self.shown(), runs()?)) } else { None })
+    }
+
+    /// How many of these lines a document has.
+    fn counted(&self, hits: &Hits, document: u32) -> Result<Counted, SearchError> {
+        let mut counted = Counted::default();
+        if !hits.all.is_empty() {
+            self.forms.each_run(document, |run| {
+                let inside = hits.inside(run);
+                if !inside.is_empty() {
+                    counted.lines += inside.len() as u64;
+                    if hits.words > 0 && !counted.signals.is_word() {
+                        counted.signals = Signals::of(hits.all.get(inside).is_some_and(|inside| inside.iter().any(|hit| hit.word)));
+                    }
+                }
+            })?;
+        }
+        Ok(counted)
     }
 
     /// A fingerprint of the text of each line that is shown of any document.
     pub(super) fn fingerprints(&self) -> Vec<u64> {
         let text = |hit: &Hit| self.own(hit).get(hit.start..line_end(self.own(hit), hit.start)).unwrap_or_default();
-        self.shown().iter().map(|hit| fingerprint(text(hit))).collect()
+        self.shown().all.iter().map(|hit| fingerprint(text(hit))).collect()
     }
 
     /// The lines that are shown of a document, by their places among those of all.
     pub(super) fn shown_of(&self, document: u32) -> Result<Vec<usize>, SearchError> {
         let shown = self.shown();
-        Ok(self.forms.runs(document)?.iter().flat_map(|run| inside(shown, *run)).collect())
+        Ok(self.forms.runs(document)?.iter().flat_map(|run| shown.inside(*run)).collect())
     }
 
     /// The first of the lines that are shown of a document, each with its place among those of all.
@@ -131,8 +139,8 @@ impl<'a> Across<'a> {
         let mut lines = Vec::new();
         let mut before = 0_u64;
         for (nth, run) in runs.iter().enumerate() {
-            for place in inside(self.shown(), *run) {
-                let Some(hit) = self.shown().get(place) else { continue };
+            for place in self.shown().inside(*run) {
+                let Some(hit) = self.shown().all.get(place) else { continue };
                 if lines.len() == page.lines_per_file {
                     return Ok(lines);
                 }
@@ -166,7 +174,7 @@ impl<'a> Across<'a> {
         let text = Arc::new(text);
         if common {
             let mut texts = self.texts.borrow_mut();
-            texts.resize(self.shown().len(), None);
+            texts.resize(self.shown().all.len(), None);
             if let Some(slot) = texts.get_mut(place) {
                 *slot = Some(Arc::clone(&text));
             }
@@ -198,21 +206,21 @@ impl<'a> Across<'a> {
     }
 
     /// The lines in which something is found that is shown.
-    fn shown(&self) -> &[Hit] {
+    fn shown(&self) -> &Hits {
         self.shown.get_or_init(|| {
-            let mut all: Vec<Hit> = self.plan.shown.iter().flat_map(|place| self.hits(*place)).copied().collect();
+            let mut all: Vec<Hit> = self.plan.shown.iter().flat_map(|place| &self.hits(*place).all).copied().collect();
             if self.plan.shown.len() > 1 {
                 all.sort_by_key(|hit| (hit.line, !hit.word));
                 all.dedup_by_key(|hit| hit.line);
             }
-            all
+            Hits::of(all, self.forms.lines())
         })
     }
 
     /// The lines in which a matcher is found.
-    fn hits(&self, place: usize) -> &[Hit] {
+    fn hits(&self, place: usize) -> &Hits {
         let found = self.found.get(place).zip(self.plan.matchers.get(place));
-        found.map(|(found, matcher)| found.get_or_init(|| self.look(place, matcher)).as_slice()).unwrap_or_default()
+        found.map_or(&NONE, |(found, matcher)| found.get_or_init(|| Hits::of(self.look(place, matcher), self.forms.lines())))
     }
 
     fn look(&self, place: usize, matcher: &Matcher) -> Vec<Hit> {
@@ -268,6 +276,46 @@ impl<'a> Across<'a> {
     }
 }
 
+/// Lines in which something is found, in order.
+struct Hits {
+    all: Vec<Hit>,
+    /// In how many of them it is a whole word.
+    words: usize,
+    /// Of each 64 lines of the path, in which of them something is found, and in how many before.
+    places: Vec<(u64, u32)>,
+}
+
+static NONE: Hits = Hits { all: Vec::new(), words: 0, places: Vec::new() };
+
+impl Hits {
+    /// Of so many lines.
+    fn of(all: Vec<Hit>, lines: u32) -> Self {
+        let mut places = vec![(0_u64, 0_u32); if all.is_empty() { 0 } else { lines as usize / 64 + 1 }];
+        for hit in &all {
+            if let Some((bits, _)) = places.get_mut(hit.line as usize / 64) {
+                *bits |= 1 << (hit.line % 64);
+            }
+        }
+        let mut before = 0;
+        for (bits, counted) in &mut places {
+            *counted = before;
+            before += bits.count_ones();
+        }
+        Self { words: all.iter().filter(|hit| hit.word).count(), all, places }
+    }
+
+    /// How many are before this line.
+    fn before(&self, line: u32) -> usize {
+        let place = self.places.get(line as usize / 64);
+        place.map_or(self.all.len(), |(bits, before)| *before as usize + (bits & ((1 << (line % 64)) - 1)).count_ones() as usize)
+    }
+
+    /// The places of those in a run.
+    fn inside(&self, run: Run) -> std::ops::Range<usize> {
+        self.before(run.first)..self.before(run.first + run.lines)
+    }
+}
+
 /// The lines that any of these documents has, in order.
 fn lines_of(forms: &Forms<'_>, documents: &[u32]) -> Result<Vec<Run>, SearchError> {
     let mut all = Vec::new();
@@ -285,27 +333,6 @@ fn lines_of(forms: &Forms<'_>, documents: &[u32]) -> Result<Vec<Run>, SearchErro
         }
     }
     Ok(joined)
-}
-
-/// The places of the hits in a run.
-fn inside(hits: &[Hit], run: Run) -> std::ops::Range<usize> {
-    let first = hits.partition_point(|hit| hit.line < run.first);
-    let rest = hits.get(first..).unwrap_or_default();
-    first..first + rest.partition_point(|hit| hit.line < run.first + run.lines)
-}
-
-fn any(hits: &[Hit], runs: &[Run]) -> bool {
-    runs.iter().any(|run| !inside(hits, *run).is_empty())
-}
-
-fn counted(hits: &[Hit], runs: &[Run]) -> Counted {
-    let mut counted = Counted::default();
-    for run in runs {
-        let inside = hits.get(inside(hits, *run)).unwrap_or_default();
-        counted.lines += inside.len() as u64;
-        counted.signals = counted.signals.or(Signals::of(inside.iter().any(|hit| hit.word)));
-    }
-    counted
 }
 
 /// The lines before or behind one of a document, the nearest first.

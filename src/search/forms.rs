@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::blocks::Blocks;
 use super::pattern::line_end;
-use super::weave::{Run, decode};
+use super::weave::{Run, each};
 use super::{ProductIndex, SearchError};
 
 /// The documents at a path.
@@ -54,16 +54,24 @@ impl<'a> Forms<'a> {
 
     /// The lines of a document, in order. None when it has no text.
     pub(super) fn runs(&self, document: u32) -> Result<Vec<Run>, SearchError> {
-        let Ok(place) = self.all.binary_search_by_key(&document, |form| form.document) else { return Ok(Vec::new()) };
-        let Some(form) = self.all.get(place) else { return Ok(Vec::new()) };
+        let mut runs = Vec::new();
+        self.each_run(document, |run| runs.push(run))?;
+        Ok(runs)
+    }
+
+    /// As [`Forms::runs`], one by one.
+    pub(super) fn each_run(&self, document: u32, mut take_in: impl FnMut(Run)) -> Result<(), SearchError> {
+        let Ok(place) = self.all.binary_search_by_key(&document, |form| form.document) else { return Ok(()) };
+        let Some(form) = self.all.get(place) else { return Ok(()) };
         if form.runs.is_empty() {
-            return Ok(vec![form.lines]);
+            take_in(form.lines);
+            return Ok(());
         }
-        decode(form.runs, self.lines()).ok_or_else(|| damaged("the lines of a file are not what was written"))
+        each(form.runs, self.lines(), take_in).ok_or_else(|| damaged("the lines of a file are not what was written"))
     }
 
     /// Lines in all.
-    fn lines(&self) -> u32 {
+    pub(super) fn lines(&self) -> u32 {
         self.all.last().map_or(0, |form| form.lines.first + form.lines.lines)
     }
 

@@ -28,8 +28,8 @@ impl Signals {
         Self { word }
     }
 
-    pub(super) fn or(self, other: Self) -> Self {
-        Self { word: self.word || other.word }
+    pub(super) fn is_word(self) -> bool {
+        self.word
     }
 
     /// Takes account of a match in a text.

@@ -5,6 +5,7 @@
 //! costs the same memory however much there is to find, pages follow one another, and what is found early can be shown early.
 //! Once the page is full the search goes on to count the rest, as far as the budget goes; a page that is not full goes on.
 
+use std::cell::OnceCell;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -201,6 +202,8 @@ impl Searcher {
                 let index = product.selection.index;
                 let across = Across::new(plan, &product.bound, &product.selection, &candidate.documents, &stop)?;
                 let forms = if across.is_none() { Forms::of_woven(index, &candidate.documents)? } else { None };
+                // All at one path.
+                let name = OnceCell::new();
                 let mut matching = Vec::new();
                 let mut best = 0;
                 for &document in &candidate.documents {
@@ -213,11 +216,12 @@ impl Searcher {
                     };
                     let Some(counted) = counted else { continue };
                     matching.push((document, counted.lines));
-                    let Some((known, path)) = index.documents.get(document).zip(index.documents.path(document)) else { continue };
+                    let Some(known) = index.documents.get(document) else { continue };
+                    let name_of = || index.documents.path(document).map_or(NameHas::Nothing, |path| NameHas::of(path, &words));
                     best = best.max(counted.signals.score(Standing {
                         defines: product.bound.defines(index, document),
                         kind: index.documents.kind(known),
-                        name: NameHas::of(path, &words),
+                        name: *name.get_or_init(name_of),
                         in_newest: product.selection.newest().is_some_and(|newest| newest.contains(document)),
                     }));
                 }

@@ -126,11 +126,17 @@ pub(super) fn encode(runs: &[Run]) -> Vec<u8> {
 
 /// `None` when these are not the bytes that were written, or name a line that is not one of so many.
 pub(super) fn decode(bytes: &[u8], lines: u32) -> Option<Vec<Run>> {
+    let mut runs = Vec::new();
+    each(bytes, lines, |run| runs.push(run))?;
+    Some(runs)
+}
+
+/// As [`decode`], one by one.
+pub(super) fn each(bytes: &[u8], lines: u32, mut take_in: impl FnMut(Run)) -> Option<()> {
     let (sum, mut rest) = bytes.split_first_chunk()?;
     if crc32fast::hash(rest) != u32::from_le_bytes(*sum) {
         return None;
     }
-    let mut runs = Vec::new();
     let mut end = 0_i64;
     while !rest.is_empty() {
         let step = i64::try_from(take(&mut rest)?).ok()?;
@@ -138,9 +144,9 @@ pub(super) fn decode(bytes: &[u8], lines: u32) -> Option<Vec<Run>> {
         let run = Run { first, lines: u32::try_from(take(&mut rest)?).ok()? };
         let behind = run.first.checked_add(run.lines).filter(|&behind| behind <= lines)?;
         end = i64::from(behind);
-        runs.push(run);
+        take_in(run);
     }
-    Some(runs)
+    Some(())
 }
 
 /// Seven bits at a time, the lowest first.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use git2::Repository;
 use lectern::accounts::{NewAccount, Password, Role};
 use lectern::audit::{Entry, Filter, Kind, Outcome};
-use lectern::catalog::{Arrival, Settings, Standing};
+use lectern::catalog::{Arrival, Pin, Settings, Standing};
 
 use crate::harness::client::encoded;
 use crate::harness::library::{Library, MAIN, SEED};
@@ -30,7 +30,12 @@ const PLACE: &str = "/admin/products/gateway/versions/v1.0";
 
 async fn standing(portal: &Portal, version: &str) -> Standing {
     let product = portal.rooms.catalog.product("gateway").await.unwrap().unwrap();
-    portal.rooms.catalog.tended(&product.id, version).await.unwrap().unwrap().life.standing
+    let catalog = &portal.rooms.catalog;
+    // What readers are listed is what is published, in its order.
+    let published = catalog.versions(&product.id).await.unwrap().into_iter();
+    let published: Vec<Pin> = published.map(|version| Pin { name: version.name, commit: version.commit }).collect();
+    assert_eq!(catalog.pins(&product.id).await.unwrap(), published);
+    catalog.tended(&product.id, version).await.unwrap().unwrap().life.standing
 }
 
 async fn of_kind(portal: &Portal, kind: Kind) -> Vec<Entry> {
