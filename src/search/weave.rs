@@ -124,14 +124,7 @@ pub(super) fn encode(runs: &[Run]) -> Vec<u8> {
     out
 }
 
-/// `None` when these are not the bytes that were written, or name a line that is not one of so many.
-pub(super) fn decode(bytes: &[u8], lines: u32) -> Option<Vec<Run>> {
-    let mut runs = Vec::new();
-    each(bytes, lines, |run| runs.push(run))?;
-    Some(runs)
-}
-
-/// As [`decode`], one by one.
+/// Reads runs one by one. `None` when these are not the bytes that were written, or name a line that is not one of so many.
 pub(super) fn each(bytes: &[u8], lines: u32, mut take_in: impl FnMut(Run)) -> Option<()> {
     let (sum, mut rest) = bytes.split_first_chunk()?;
     if crc32fast::hash(rest) != u32::from_le_bytes(*sum) {
@@ -176,6 +169,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn decode(bytes: &[u8], lines: u32) -> Option<Vec<Run>> {
+        let mut runs = Vec::new();
+        each(bytes, lines, |run| runs.push(run))?;
+        Some(runs)
+    }
 
     /// The text that runs stand for.
     fn read(loom: &Loom, woven: &Woven) -> Vec<u8> {

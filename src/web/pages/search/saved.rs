@@ -39,8 +39,7 @@ pub(super) async fn start(who: &Reader, portal: &AppState, csrf: String, problem
 
 /// The version of each product that was published last, of those that may be read.
 pub(super) fn newest(readable: &[Readable]) -> Vec<NewestVersion> {
-    let newest =
-        |one: &Readable| Some(NewestVersion { product: one.product.name.clone(), version: one.versions.first()?.name.clone() });
+    let newest = |one: &Readable| Some(NewestVersion { product: one.product.name.clone(), version: one.versions.first()?.name.clone() });
     readable.iter().filter_map(newest).collect()
 }
 
