@@ -209,8 +209,8 @@ fn is_strong(hash: HashAlgorithm) -> bool {
 
 /// Whose key a signature says that it was made with.
 fn issuer(signature: &Signature) -> String {
-    let fingerprint = signature.issuer_fingerprint().first().map(|fingerprint| fingerprint.to_string());
-    let issuer = fingerprint.or_else(|| signature.issuer_key_id().first().map(|id| id.to_string()));
+    let fingerprint = signature.issuer_fingerprint().first().map(ToString::to_string);
+    let issuer = fingerprint.or_else(|| signature.issuer_key_id().first().map(ToString::to_string));
     issuer.map_or_else(|| "which is not named".to_owned(), |issuer| issuer.to_uppercase())
 }
 

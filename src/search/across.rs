@@ -92,10 +92,13 @@ impl<'a> Across<'a> {
         }
         let mut failed = None;
         let holds = self.bound.test.holds(document, &mut |place| {
-            self.counted(self.hits(place), document).map(|counted| counted.lines > 0).unwrap_or_else(|e| {
-                failed = Some(e);
-                false
-            })
+            self.counted(self.hits(place), document).map_or_else(
+                |e| {
+                    failed = Some(e);
+                    false
+                },
+                |counted| counted.lines > 0,
+            )
         });
         match failed {
             Some(failed) => Err(failed),
