@@ -23,10 +23,8 @@ pub(super) struct Across<'a> {
     bound: &'a Bound,
     index: &'a ProductIndex,
     forms: Forms<'a>,
-    /// The lines that the documents asked about have; `None`: all.
-    wanted: Option<Vec<Run>>,
-    /// No other line may be read.
-    only_wanted: bool,
+    /// The lines that the documents asked about have, where no others may be read.
+    readable: Option<Vec<Run>>,
     /// Where each matcher is found.
     found: Vec<OnceCell<Hits>>,
     /// The lines that are shown, and what is shown of each where all around it is as in the document that it was written with.
@@ -68,14 +66,14 @@ impl<'a> Across<'a> {
             return Ok(None);
         }
         let forms = Forms::of(index, first)?;
-        let wanted = if forms.all().len() == documents.len() { None } else { Some(lines_of(&forms, documents)?) };
+        let closed = selection.partial && forms.all().len() > documents.len();
+        let readable = if closed { Some(lines_of(&forms, documents)?) } else { None };
         Ok(Some(Self {
             plan,
             bound,
             index,
             forms,
-            wanted,
-            only_wanted: selection.partial,
+            readable,
             found: plan.matchers.iter().map(|_| OnceCell::new()).collect(),
             shown: OnceCell::new(),
             texts: RefCell::default(),
@@ -263,19 +261,17 @@ impl<'a> Across<'a> {
         hits
     }
 
-    /// Of these neighbouring lines those that are to be read.
+    /// Of these neighbouring lines those that may be read.
     fn readable(&self, lines: Run) -> Vec<Run> {
-        let Some(wanted) = &self.wanted else { return vec![lines] };
+        let Some(readable) = &self.readable else { return vec![lines] };
         let end = lines.first + lines.lines;
-        let from = wanted.partition_point(|run| run.first + run.lines <= lines.first);
-        let inside = wanted.iter().skip(from).take_while(|run| run.first < end);
+        let from = readable.partition_point(|run| run.first + run.lines <= lines.first);
+        let inside = readable.iter().skip(from).take_while(|run| run.first < end);
         let cut = inside.map(|run| {
             let first = run.first.max(lines.first);
             Run { first, lines: end.min(run.first + run.lines) - first }
         });
-        let parts: Vec<Run> = cut.collect();
-        // One long piece is read faster than many short ones.
-        if self.only_wanted || parts.is_empty() { parts } else { vec![lines] }
+        cut.collect()
     }
 }
 
