@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::store::{optional_time, time};
+use super::super::store::{by_ids, optional_time, time};
 use super::super::suspensions::live_on;
 use super::super::{EntitlementError, invalid};
 use super::Agency;
@@ -33,6 +33,11 @@ fn agency(row: &AnyRow) -> Result<Agency, DatabaseError> {
 pub(super) async fn all(database: &Database) -> Result<Vec<Agency>, DatabaseError> {
     let found = sqlx::query(rows("ORDER BY y.name")).fetch_all(database.pool()).await?;
     found.iter().map(agency).collect()
+}
+
+/// Those of these ids, in any order.
+pub(super) async fn those(database: &Database, ids: &[String]) -> Result<Vec<Agency>, DatabaseError> {
+    by_ids(database, ids, |list| rows(&format!("WHERE y.id IN ({list})"))).await?.iter().map(agency).collect()
 }
 
 /// By slug, id or name.

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::steps::Act;
-use super::super::store::{act, damaged, flag, optional_time, texts, time};
+use super::super::store::{act, by_ids, damaged, flag, optional_time, texts, time};
 use super::super::suspensions::live_on;
 use super::super::{EntitlementError, Window, invalid};
 use super::{Agreement, Amendment, AmendmentStage, Document, Ended, Paper, Reach, Terms};
@@ -59,6 +59,12 @@ pub(super) async fn of_agency(database: &Database, agency: &AgencyId) -> Result<
     let found =
         sqlx::query(rows("WHERE g.agency_id = $1 ORDER BY g.ends_at, g.reference")).bind(agency.as_str()).fetch_all(database.pool());
     found.await?.iter().map(agreement).collect()
+}
+
+/// Those of these ids, in any order.
+pub(super) async fn those(database: &Database, ids: &[String]) -> Result<Vec<Agreement>, DatabaseError> {
+    let found = by_ids(database, ids, |list| rows(&format!("WHERE g.id IN ({list})"))).await?;
+    found.iter().map(agreement).collect()
 }
 
 /// By id or reference.
@@ -295,7 +301,8 @@ pub(super) async fn insert_terms(
 
 fn columns(content: &str) -> String {
     format!(
-        "SELECT d.id, d.agreement_id, d.name, d.media_type, d.sha256, LENGTH(d.content) AS size, d.attached_at, a.name AS attacher{content}
+        "SELECT d.id, d.agreement_id, d.name, d.media_type, d.sha256, LENGTH(d.content) AS size, d.attached_at, a.name AS attacher,
+             d.replaces, (SELECT COUNT(*) FROM agreement_documents r WHERE r.replaces = d.id) AS replaced{content}
          FROM agreement_documents d LEFT JOIN accounts a ON a.id = d.attached_by"
     )
 }
@@ -312,6 +319,8 @@ fn one_document(row: &AnyRow) -> Result<Document, DatabaseError> {
         size,
         attached_at: time(row, "attached_at")?,
         attacher: row.try_get("attacher")?,
+        replaces: row.try_get::<Option<String>, _>("replaces")?.map(DocumentId::known),
+        replaced: row.try_get::<i64, _>("replaced")? > 0,
     })
 }
 
@@ -327,10 +336,11 @@ pub(super) async fn document(database: &Database, id: &str) -> Result<Option<(Do
     row.map(|row| Ok((one_document(&row)?, row.try_get("content")?))).transpose()
 }
 
-pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8>, by: &AccountId) -> Result<(), DatabaseError> {
-    sqlx::query(
-        "INSERT INTO agreement_documents (id, agreement_id, name, media_type, sha256, content, attached_by, attached_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+/// False when another takes the place of the same one already.
+pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8>, by: &AccountId) -> Result<bool, DatabaseError> {
+    let done = sqlx::query(
+        "INSERT INTO agreement_documents (id, agreement_id, name, media_type, sha256, content, attached_by, attached_at, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
     )
     .bind(new.id.as_str())
     .bind(new.agreement.as_str())
@@ -340,7 +350,8 @@ pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8
     .bind(content)
     .bind(by.as_str())
     .bind(new.attached_at.micros())
+    .bind(new.replaces.as_ref().map(|id| id.as_str().to_owned()))
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }

@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::steps::Act;
-use super::super::store::{act, damaged, time};
+use super::super::store::{act, by_ids, damaged, time};
 use super::{Nomination, Nominee, PendingTerms, Stage};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
@@ -59,8 +59,10 @@ pub(super) async fn of_account(database: &Database, account: &AccountId) -> Resu
     nominees(database, "WHERE n.account_id = $1 ORDER BY n.nominated_at DESC, n.id", account.as_str()).await
 }
 
-pub(super) async fn undecided(database: &Database) -> Result<Vec<Nominee>, DatabaseError> {
-    nominees(database, "WHERE n.state = $1 ORDER BY n.nominated_at, n.id", Stage::Nominated.as_str()).await
+/// Those of these ids, in any order.
+pub(super) async fn those(database: &Database, ids: &[String]) -> Result<Vec<Nominee>, DatabaseError> {
+    let rows = by_ids(database, ids, |list| AssertSqlSafe(format!("{NOMINEES} WHERE n.id IN ({list})"))).await?;
+    rows.iter().map(nominee).collect()
 }
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<Nominee>, DatabaseError> {
