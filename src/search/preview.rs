@@ -289,9 +289,12 @@ struct Counts {
     new: u64,
 }
 
+/// Directories of the second level, by name.
+type Below<'a> = BTreeMap<&'a [u8], Counts>;
+
 /// The top two levels of what is opened; and how many directories of these were left out.
 fn directories(index: &ProductIndex, opened: &RoaringBitmap, new: &RoaringBitmap) -> (Vec<Directory>, usize) {
-    let mut tree: BTreeMap<&[u8], (Counts, BTreeMap<&[u8], Counts>)> = BTreeMap::new();
+    let mut tree: BTreeMap<&[u8], (Counts, Below<'_>)> = BTreeMap::new();
     for document in opened {
         let Some(path) = index.documents.path(document) else { continue };
         let is_new = u64::from(new.contains(document));

@@ -1,7 +1,6 @@
 //! Lists of grants, filtered and paged by the database.
 
-use super::super::paging::{Conditions, List, Page, Turn};
-use super::super::suspensions::suspends;
+use super::super::paging::{Page, Turn};
 use super::super::{EntitlementError, Entitlements};
 use super::{Line, State, store};
 use crate::clock::Timestamp;
@@ -44,45 +43,8 @@ pub struct GrantFilter {
     pub soonest_first: bool,
 }
 
-const FROM: &str = "FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id
-    JOIN agencies y ON y.id = g.agency_id JOIN accounts w ON w.id = e.proposed_by";
-const SEARCHED: [&str; 9] = ["p.title", "p.name", "y.name", "g.reference", "w.name", "e.purpose", "e.versions", "e.includes", "e.excludes"];
-const LIST: List<'_> = List {
-    from: FROM,
-    id: "e.id",
-    column: "e.proposed_at",
-    of: "(SELECT k.proposed_at FROM entitlements k WHERE k.id = {})",
-    descending: true,
-};
-const BY_END: List<'_> =
-    List { from: FROM, id: "e.id", column: "e.ends_at", of: "(SELECT k.ends_at FROM entitlements k WHERE k.id = {})", descending: false };
-
 impl Phase {
     pub const ALL: [Self; 7] = [Self::Proposed, Self::NotYet, Self::InForce, Self::Suspended, Self::Ended, Self::Refused, Self::Revoked];
-
-    /// What [`Line::phase`] tells of a grant, as the database tells it.
-    fn condition(self, conditions: &mut Conditions, now: Timestamp) {
-        let stage = match self {
-            Self::Proposed => "proposed",
-            Self::Refused => "refused",
-            Self::Revoked => "revoked",
-            Self::NotYet | Self::InForce | Self::Suspended | Self::Ended => "approved",
-        };
-        conditions.and(format!("e.state = '{stage}'"));
-        if stage != "approved" {
-            return;
-        }
-        let now = conditions.number(now.micros());
-        let over = format!("(e.ends_at <= {now} OR g.ends_at <= {now} OR (g.ended_at IS NOT NULL AND g.ended_at <= {now}))");
-        let begun = format!("(e.starts_at <= {now} AND g.starts_at <= {now})");
-        let suspended = suspends("e.id, g.id, g.agency_id, e.product_id");
-        conditions.and(match self {
-            Self::Ended => over,
-            Self::Suspended => format!("NOT {over} AND {suspended}"),
-            Self::NotYet => format!("NOT {over} AND NOT {begun} AND NOT {suspended}"),
-            _ => format!("NOT {over} AND {begun} AND NOT {suspended}"),
-        });
-    }
 }
 
 impl Line {
@@ -113,63 +75,25 @@ impl Line {
     }
 }
 
-impl GrantFilter {
-    fn conditions(&self, now: Timestamp) -> Conditions {
-        let mut all = Conditions::default();
-        if let Some(phase) = self.phase {
-            phase.condition(&mut all, now);
-        }
-        let texts = [
-            ("g.agency_id =", self.agency.as_ref().map(AgencyId::as_str)),
-            ("e.agreement_id =", self.agreement.as_ref().map(AgreementId::as_str)),
-            ("p.name =", Some(self.product.as_str()).filter(|name| !name.is_empty())),
-            ("e.proposed_by =", self.by.as_ref().map(AccountId::as_str)),
-            ("e.proposed_by <>", self.not_by.as_ref().map(AccountId::as_str)),
-        ];
-        for (condition, value) in texts {
-            if let Some(value) = value {
-                let value = all.text(value);
-                all.and(format!("{condition} {value}"));
-            }
-        }
-        if let Some(end) = self.ends_before {
-            let end = all.number(end.micros());
-            all.and(format!("e.ends_at < {end}"));
-        }
-        if self.unreviewed {
-            all.and("e.emergency = 1 AND e.reviewed_at IS NULL".to_owned());
-        }
-        all.words(&SEARCHED, &self.words);
-        all
-    }
-}
-
 impl Entitlements {
     /// A page of the grants, newest proposal first unless the filter says otherwise.
     pub async fn grants(&self, filter: &GrantFilter, turn: &Turn) -> Result<Page<Line>, EntitlementError> {
-        let list = if filter.soonest_first { BY_END } else { LIST };
-        let page = list.page(&self.database, &filter.conditions(self.clock.now()), turn).await?;
+        let page = store::page(&self.database, filter, self.clock.now(), turn).await?;
         let lines = store::lines(&self.database, &page.rows).await?;
         Ok(page.filled(lines, |line| line.entitlement.id.as_str()))
     }
 
     pub async fn count_grants(&self, filter: &GrantFilter) -> Result<u64, EntitlementError> {
-        Ok(filter.conditions(self.clock.now()).count(&self.database, FROM).await?)
+        Ok(store::count(&self.database, filter, self.clock.now()).await?)
     }
 
     /// How many grants are in force under each agreement that has some.
     pub async fn in_force_by_agreement(&self) -> Result<Vec<(String, u64)>, EntitlementError> {
-        self.in_force_by("e.agreement_id").await
+        Ok(store::in_force_by(&self.database, "e.agreement_id", self.clock.now()).await?)
     }
 
     /// The same by agency.
     pub async fn in_force_by_agency(&self) -> Result<Vec<(String, u64)>, EntitlementError> {
-        self.in_force_by("g.agency_id").await
-    }
-
-    async fn in_force_by(&self, column: &str) -> Result<Vec<(String, u64)>, EntitlementError> {
-        let filter = GrantFilter { phase: Some(Phase::InForce), ..GrantFilter::default() };
-        let from = "FROM entitlements e JOIN agreements g ON g.id = e.agreement_id";
-        Ok(filter.conditions(self.clock.now()).count_by(&self.database, column, from).await?)
+        Ok(store::in_force_by(&self.database, "g.agency_id", self.clock.now()).await?)
     }
 }

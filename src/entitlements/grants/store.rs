@@ -5,10 +5,11 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::agreements::Reach;
+use super::super::paging::{Conditions, List, Page, Turn};
 use super::super::steps::Act;
 use super::super::store::{act, by_ids, damaged, flag, optional_paths, optional_time, path_lines, paths, texts, time};
-use super::super::suspensions::live_on;
-use super::{Emergency, Entitlement, Figures, Held, Line, PathScope, Readers, State, Under, Window};
+use super::super::suspensions::{live_on, suspends};
+use super::{Emergency, Entitlement, Figures, GrantFilter, Held, Line, PathScope, Phase, Readers, State, Under, Window};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
@@ -298,4 +299,87 @@ fn held_row(row: &AnyRow) -> Result<Held, DatabaseError> {
             terms_pending: row.try_get::<i64, _>("terms_pending")? > 0,
         },
     })
+}
+
+const FROM: &str = "FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id
+    JOIN agencies y ON y.id = g.agency_id JOIN accounts w ON w.id = e.proposed_by";
+const SEARCHED: [&str; 9] = ["p.title", "p.name", "y.name", "g.reference", "w.name", "e.purpose", "e.versions", "e.includes", "e.excludes"];
+const LIST: List<'_> = List {
+    from: FROM,
+    id: "e.id",
+    column: "e.proposed_at",
+    of: "(SELECT k.proposed_at FROM entitlements k WHERE k.id = {})",
+    descending: true,
+};
+const BY_END: List<'_> =
+    List { from: FROM, id: "e.id", column: "e.ends_at", of: "(SELECT k.ends_at FROM entitlements k WHERE k.id = {})", descending: false };
+
+/// What [`Line::phase`] tells of a grant, as the database tells it.
+fn meet(phase: Phase, conditions: &mut Conditions, now: Timestamp) {
+    let stage = match phase {
+        Phase::Proposed => "proposed",
+        Phase::Refused => "refused",
+        Phase::Revoked => "revoked",
+        Phase::NotYet | Phase::InForce | Phase::Suspended | Phase::Ended => "approved",
+    };
+    conditions.and(format!("e.state = '{stage}'"));
+    if stage != "approved" {
+        return;
+    }
+    let now = conditions.number(now.micros());
+    let over = format!("(e.ends_at <= {now} OR g.ends_at <= {now} OR (g.ended_at IS NOT NULL AND g.ended_at <= {now}))");
+    let begun = format!("(e.starts_at <= {now} AND g.starts_at <= {now})");
+    let suspended = suspends("e.id, g.id, g.agency_id, e.product_id");
+    conditions.and(match phase {
+        Phase::Ended => over,
+        Phase::Suspended => format!("NOT {over} AND {suspended}"),
+        Phase::NotYet => format!("NOT {over} AND NOT {begun} AND NOT {suspended}"),
+        _ => format!("NOT {over} AND {begun} AND NOT {suspended}"),
+    });
+}
+
+fn conditions(filter: &GrantFilter, now: Timestamp) -> Conditions {
+    let mut all = Conditions::default();
+    if let Some(phase) = filter.phase {
+        meet(phase, &mut all, now);
+    }
+    let texts = [
+        ("g.agency_id =", filter.agency.as_ref().map(AgencyId::as_str)),
+        ("e.agreement_id =", filter.agreement.as_ref().map(AgreementId::as_str)),
+        ("p.name =", Some(filter.product.as_str()).filter(|name| !name.is_empty())),
+        ("e.proposed_by =", filter.by.as_ref().map(AccountId::as_str)),
+        ("e.proposed_by <>", filter.not_by.as_ref().map(AccountId::as_str)),
+    ];
+    for (condition, value) in texts {
+        if let Some(value) = value {
+            let value = all.text(value);
+            all.and(format!("{condition} {value}"));
+        }
+    }
+    if let Some(end) = filter.ends_before {
+        let end = all.number(end.micros());
+        all.and(format!("e.ends_at < {end}"));
+    }
+    if filter.unreviewed {
+        all.and("e.emergency = 1 AND e.reviewed_at IS NULL".to_owned());
+    }
+    all.words(&SEARCHED, &filter.words);
+    all
+}
+
+/// The ids on a page of the grants.
+pub(super) async fn page(database: &Database, filter: &GrantFilter, now: Timestamp, turn: &Turn) -> Result<Page<String>, DatabaseError> {
+    let list = if filter.soonest_first { BY_END } else { LIST };
+    list.page(database, &conditions(filter, now), turn).await
+}
+
+pub(super) async fn count(database: &Database, filter: &GrantFilter, now: Timestamp) -> Result<u64, DatabaseError> {
+    conditions(filter, now).count(database, FROM).await
+}
+
+/// How many grants are in force for each value of a column of theirs or their agreement's.
+pub(super) async fn in_force_by(database: &Database, column: &str, now: Timestamp) -> Result<Vec<(String, u64)>, DatabaseError> {
+    let filter = GrantFilter { phase: Some(Phase::InForce), ..GrantFilter::default() };
+    let from = "FROM entitlements e JOIN agreements g ON g.id = e.agreement_id";
+    conditions(&filter, now).count_by(database, column, from).await
 }

@@ -96,7 +96,7 @@ fn row(of: &Directory) -> RevealRow {
     let slash = if of.excluded { "" } else { "/" };
     RevealRow {
         path: format!("{}{slash}", of.path),
-        second_level: !of.excluded && of.path.components().count() > 1,
+        second_level: of.path.components().count() > 1,
         files: of.files,
         new: of.new,
         excluded: of.excluded,

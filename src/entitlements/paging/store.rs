@@ -1,50 +1,14 @@
-//! Long lists, a page at a time. A page begins behind a row, or ends before one, and not so many rows from the top: it is found as quickly
-//! at the end of a list as at its beginning, and stays what it is while others add to the list.
+//! Conditions and pages of lists in the database.
 
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row};
 
+use super::{PAGE, Page, Turn};
 use crate::database::{Database, DatabaseError};
 
-/// Rows on a page.
-pub const PAGE: usize = 50;
 /// Words that a list is searched for at most.
 const MOST_WORDS: usize = 8;
-
-/// Which page of a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Turn {
-    #[default]
-    First,
-    /// Behind the row of this id.
-    After(String),
-    /// Before the row of this id.
-    Before(String),
-}
-
-/// A page of a list.
-#[derive(Clone, Debug)]
-pub struct Page<T> {
-    pub rows: Vec<T>,
-    /// Rows in the whole list.
-    pub total: u64,
-    /// The ids between which this page lies: of its first row when there are rows before it, of its last when there are more behind it.
-    pub before: Option<String>,
-    pub after: Option<String>,
-}
-
-impl<T> Page<T> {
-    /// The same page with what stands in these rows: those of the page, in whatever order.
-    pub(super) fn filled<U>(self, mut rows: Vec<U>, id: impl Fn(&U) -> &str) -> Page<U>
-    where
-        T: AsRef<str>,
-    {
-        let place = |row: &U| self.rows.iter().position(|known| known.as_ref() == id(row));
-        rows.sort_by_key(place);
-        Page { rows, total: self.total, before: self.before, after: self.after }
-    }
-}
 
 /// A value in a statement.
 #[derive(Clone, Debug)]
@@ -55,29 +19,29 @@ enum Value {
 
 /// Conditions that rows have to meet, and their values.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
+pub(in super::super) struct Conditions {
     all: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Conditions {
-    pub(super) fn and(&mut self, condition: String) {
+    pub(in super::super) fn and(&mut self, condition: String) {
         self.all.push(condition);
     }
 
     /// What stands for this text in a condition.
-    pub(super) fn text(&mut self, value: &str) -> String {
+    pub(in super::super) fn text(&mut self, value: &str) -> String {
         self.values.push(Value::Text(value.to_owned()));
         format!("${}", self.values.len())
     }
 
-    pub(super) fn number(&mut self, value: i64) -> String {
+    pub(in super::super) fn number(&mut self, value: i64) -> String {
         self.values.push(Value::Number(value));
         format!("${}", self.values.len())
     }
 
     /// Every word of what was typed stands somewhere in these columns, in capitals or not.
-    pub(super) fn words(&mut self, columns: &[&str], typed: &str) {
+    pub(in super::super) fn words(&mut self, columns: &[&str], typed: &str) {
         let within = format!("LOWER({})", columns.join(" || ' ' || "));
         for word in typed.split_whitespace().take(MOST_WORDS) {
             // SQLite lowers ASCII only, PostgreSQL all letters.
@@ -94,7 +58,7 @@ impl Conditions {
         if self.all.is_empty() { String::new() } else { format!(" WHERE {}", self.all.join(" AND ")) }
     }
 
-    pub(super) fn bound<'q>(&self, mut query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
+    pub(in super::super) fn bound<'q>(&self, mut query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
         for value in &self.values {
             query = match value {
                 Value::Text(text) => query.bind(text.clone()),
@@ -105,14 +69,19 @@ impl Conditions {
     }
 
     /// How many rows meet them.
-    pub(super) async fn count(&self, database: &Database, from: &str) -> Result<u64, DatabaseError> {
+    pub(in super::super) async fn count(&self, database: &Database, from: &str) -> Result<u64, DatabaseError> {
         let text = AssertSqlSafe(format!("SELECT COUNT(*) {from}{}", self.sql()));
         let row = self.bound(sqlx::query(text)).fetch_one(database.pool()).await?;
         Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
     }
 
     /// How many rows meet them for each value of a column.
-    pub(super) async fn count_by(&self, database: &Database, column: &str, from: &str) -> Result<Vec<(String, u64)>, DatabaseError> {
+    pub(in super::super) async fn count_by(
+        &self,
+        database: &Database,
+        column: &str,
+        from: &str,
+    ) -> Result<Vec<(String, u64)>, DatabaseError> {
         let text = AssertSqlSafe(format!("SELECT {column}, COUNT(*) {from}{} GROUP BY {column}", self.sql()));
         let rows = self.bound(sqlx::query(text)).fetch_all(database.pool()).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, u64::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)))).collect()
@@ -120,19 +89,24 @@ impl Conditions {
 }
 
 /// A list in its order: by a column, and by id where that is the same.
-pub(super) struct List<'a> {
+pub(in super::super) struct List<'a> {
     /// "FROM … JOIN …".
-    pub(super) from: &'a str,
-    pub(super) id: &'a str,
-    pub(super) column: &'a str,
-    /// The column of the row of this id: "(SELECT proposed_at FROM entitlements WHERE id = {})".
-    pub(super) of: &'a str,
-    pub(super) descending: bool,
+    pub(in super::super) from: &'a str,
+    pub(in super::super) id: &'a str,
+    pub(in super::super) column: &'a str,
+    /// What gives that column of the row whose id stands for `{}`.
+    pub(in super::super) of: &'a str,
+    pub(in super::super) descending: bool,
 }
 
 impl List<'_> {
     /// The ids on a page.
-    pub(super) async fn page(&self, database: &Database, conditions: &Conditions, turn: &Turn) -> Result<Page<String>, DatabaseError> {
+    pub(in super::super) async fn page(
+        &self,
+        database: &Database,
+        conditions: &Conditions,
+        turn: &Turn,
+    ) -> Result<Page<String>, DatabaseError> {
         let total = conditions.count(database, self.from).await?;
         let mut ids = self.ids(database, conditions.clone(), turn).await?;
         let mut turn = turn;
