@@ -17,6 +17,7 @@ use serde_json::Value;
 use site::{Reader, Site, cores, say};
 use tempfile::TempDir;
 
+#[expect(dead_code, reason = "other benches use more of it")]
 mod site;
 
 /// Times that a page is asked for again.

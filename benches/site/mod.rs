@@ -127,6 +127,13 @@ impl Site {
         self.portal.accounts.stepped_up(&principal).context("no confirmation")
     }
 
+    /// An administrator who is signed in.
+    pub(crate) async fn administrator_signed_in(&self, email: &str) -> anyhow::Result<Reader> {
+        let (_, password) = self.account(email, Role::Administrator, None).await?;
+        let cookie = self.sign_in(email, &password).await.context("signing in")?;
+        Ok(Reader { principal: self.principal(email, password).await?, cookie })
+    }
+
     async fn principal(&self, email: &str, password: String) -> anyhow::Result<Principal> {
         let accounts = &self.portal.accounts;
         let session = Session::new(None, Arc::new(accounts.sessions()), None);

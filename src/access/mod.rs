@@ -1,13 +1,15 @@
-//! May you? The only maker of [`Entitled`] and [`Scoped`].
+//! May you? The only maker of [`Entitled`], [`Scoped`] and [`Reveal`].
 //!
 //! Every decision is made afresh from the facts in the database now; nothing is cached. A refusal is recorded before it is
 //! answered, and whatever is refused, or is not there, takes the same way to the same answer.
 
 mod entitled;
 mod policy;
+mod reveal;
 
 pub use entitled::{Cleared, Entitled, NotWithin, Resource};
 pub use policy::{Action, Decision, Facts, Reason, Request, decide, fits};
+pub use reveal::{Group, Opening, Reveal};
 
 use crate::accounts::{Principal, done_by};
 use crate::audit::{self, Basis, Context, Kind, Log, LogUnavailable, Outcome};

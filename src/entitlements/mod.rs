@@ -8,6 +8,7 @@
 mod agencies;
 mod agreements;
 mod grants;
+mod paging;
 mod people;
 mod steps;
 mod store;
@@ -15,12 +16,15 @@ mod suspensions;
 
 pub use agencies::{Agency, NewAgency};
 pub use agreements::{
-    Agreement, Amendment, AmendmentStage, Document, Ended, LARGEST_DOCUMENT, NewAgreement, Paper, REMINDERS, Reach, Standing, Terms,
+    Agreement, AgreementFilter, Amendment, AmendmentStage, Document, Ended, LARGEST_DOCUMENT, NewAgreement, NewDocument, Paper, REMINDERS,
+    Reach, Standing, Terms,
 };
 pub use grants::{
-    Emergency, Entitlement, Held, LONGEST_EMERGENCY, Line, MOST_APPROVALS, PathScope, Proposal, Readers, Review, State, Under, Window,
+    Emergency, Entitlement, Figures, GrantFilter, Held, LONGEST_EMERGENCY, Line, MOST_APPROVALS, PathScope, Phase, Proposal, Readers,
+    Review, Seen, State, Under, Window,
 };
-pub use people::{Nomination, Nominee, PendingTerms, Stage as NominationStage};
+pub use paging::{PAGE, Page, Turn};
+pub use people::{Nomination, NominationFilter, Nominee, PendingTerms, Stage as NominationStage};
 pub use steps::{Act, Hand, Kinship, TransitionError};
 pub use suspensions::{Stage as SuspensionStage, Subject, SubjectKind, Suspension};
 

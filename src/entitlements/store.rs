@@ -1,12 +1,12 @@
 //! What the tables of this room have in common.
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::steps::Act;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
-use crate::database::{DatabaseError, Tx};
+use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::AccountId;
 
 pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp, sqlx::Error> {
@@ -40,8 +40,22 @@ pub(super) fn optional_paths(text: &str) -> Result<Vec<RepoPath>, DatabaseError>
     if text.is_empty() { Ok(Vec::new()) } else { paths(text) }
 }
 
-pub(super) fn lines(paths: &[RepoPath]) -> String {
+pub(super) fn path_lines(paths: &[RepoPath]) -> String {
     paths.iter().map(RepoPath::address).collect::<Vec<_>>().join("\n")
+}
+
+/// The rows of these ids: `select` makes a statement of a list of what stands for them.
+pub(super) async fn by_ids(
+    database: &Database,
+    ids: &[String],
+    select: impl Fn(&str) -> AssertSqlSafe<String>,
+) -> Result<Vec<AnyRow>, DatabaseError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
+    let query = ids.iter().fold(sqlx::query(select(&list.join(", "))), |query, id| query.bind(id.clone()));
+    Ok(query.fetch_all(database.pool()).await?)
 }
 
 /// A row that lacks what every one of its table has.

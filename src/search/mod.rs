@@ -34,12 +34,14 @@ mod parser;
 mod path_kind;
 mod pattern;
 mod plan;
+mod preview;
 mod query;
 mod rank;
 mod results;
 mod scope;
 mod sealed;
 mod searcher;
+mod sensitive;
 mod show;
 mod traits;
 mod trigram;
@@ -62,11 +64,13 @@ pub use history::{
 };
 pub use indexer::{Built, Corpus, CorpusError, Decoded, IndexWriter, Progress};
 pub use path_kind::{PathKind, is_build_script};
+pub use preview::{Change, Directory, Extent, Foreseen, Preview, VersionFigures};
 pub use query::{Case, Expr, PathTerm, Query, QueryError, SymbolTerm, Term, Trait, Type, Versions};
 pub use results::{Budget, Count, Coverage, Facets, FileHit, LineHit, LineText, PageRequest, PathHit, Results, Span, VersionName};
 use scope::{ProductScope, Scope, VersionScope};
 pub use sealed::{Indexes, Sealed};
 pub use searcher::Searcher;
+pub use sensitive::Sensitive;
 pub use traits::Traits;
 
 use contents::{Contents, GRAMS, Home};
@@ -178,6 +182,8 @@ pub struct ProductIndex {
     /// Documents that some version holds.
     living: RoaringBitmap,
     held: OnceLock<HeldBy>,
+    /// Lines of each document, when they are first asked for.
+    lines: OnceLock<Vec<u32>>,
     contents: Contents,
     grams: GramIndex,
 }
@@ -221,6 +227,7 @@ impl ProductIndex {
             living: tables.versions.iter().map(|version| &version.documents).union(),
             versions: tables.versions,
             held: OnceLock::new(),
+            lines: OnceLock::new(),
             contents: tables.contents,
         })
     }

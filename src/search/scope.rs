@@ -43,8 +43,12 @@ pub(super) struct VersionScope {
 
 impl VersionScope {
     fn opens_all(&self) -> bool {
-        self.excludes.is_empty() && self.includes.iter().any(RepoPath::is_root)
+        opens_all(&self.includes, &self.excludes)
     }
+}
+
+fn opens_all(includes: &[RepoPath], excludes: &[RepoPath]) -> bool {
+    excludes.is_empty() && includes.iter().any(RepoPath::is_root)
 }
 
 /// A product's part of a scope, cut to the versions that a query asks for.
@@ -80,7 +84,7 @@ impl<'a> Selection<'a> {
                 missing.push(version);
                 continue;
             };
-            let documents = rules.apply(index, version, documents);
+            let documents = rules.apply(index, &version.includes, &version.excludes, documents);
             // One version stands in the scope once for each grant that opens it.
             match versions.last_mut().filter(|last| last.name == version.name) {
                 Some(last) => *last.documents.to_mut() |= documents.as_ref(),
@@ -149,19 +153,26 @@ impl<'a> Selection<'a> {
 
 /// Most versions share their rules: each set of rules is worked out once.
 #[derive(Default)]
-struct Rules<'a>(HashMap<(&'a [RepoPath], &'a [RepoPath]), RoaringBitmap>);
+pub(super) struct Rules<'a>(HashMap<(&'a [RepoPath], &'a [RepoPath]), RoaringBitmap>);
 
 impl<'a> Rules<'a> {
-    fn apply(&mut self, index: &ProductIndex, version: &'a VersionScope, documents: &'a RoaringBitmap) -> Cow<'a, RoaringBitmap> {
-        if version.opens_all() {
+    /// What of a version's documents lies in one of `includes` and in none of `excludes`.
+    pub(super) fn apply<'b>(
+        &mut self,
+        index: &ProductIndex,
+        includes: &'a [RepoPath],
+        excludes: &'a [RepoPath],
+        documents: &'b RoaringBitmap,
+    ) -> Cow<'b, RoaringBitmap> {
+        if opens_all(includes, excludes) {
             return Cow::Borrowed(documents);
         }
-        let open = self.0.entry((&version.includes, &version.excludes)).or_insert_with(|| {
+        let open = self.0.entry((includes, excludes)).or_insert_with(|| {
             let mut open = RoaringBitmap::new();
-            for place in &version.includes {
+            for place in includes {
                 open |= index.documents.below(place).as_ref();
             }
-            for place in &version.excludes {
+            for place in excludes {
                 open -= index.documents.below(place).as_ref();
             }
             open

@@ -197,6 +197,19 @@ impl Recordable for Sealed<Results> {
 
 /// As many entries as the places take; the facts stand in the first.
 pub(super) fn drafts_of<T>(sealed: &Sealed<T>, places: impl Iterator<Item = Shown>, facts: Vec<(&str, Value)>) -> Vec<Draft> {
+    let mut drafts = drafts_showing(places, || sealed.draft());
+    if let Some(first) = drafts.first_mut() {
+        first.facts.extend(facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let bases: Vec<_> =
+            sealed.bases.iter().map(|(product, basis)| json!({"product": product, "entitlement": basis.entitlement.as_str()})).collect();
+        first.facts.insert("bases".to_owned(), json!(bases));
+        first.basis = sealed.bases.first().map(|(_, basis)| basis.clone());
+    }
+    drafts
+}
+
+/// One entry at least, and as many as the places take.
+pub(super) fn drafts_showing(places: impl Iterator<Item = Shown>, draft: impl Fn() -> Draft) -> Vec<Draft> {
     let mut drafts = Vec::new();
     let mut room = ENTRY_ROOM;
     let mut shown = Vec::new();
@@ -205,20 +218,13 @@ pub(super) fn drafts_of<T>(sealed: &Sealed<T>, places: impl Iterator<Item = Show
         let path = place.path.text.len() * 3 + place.path.hex.as_ref().map_or(0, String::len);
         let size = path + numbers * 8 + place.versions.iter().map(|v| v.len() + 3).sum::<usize>() + 200;
         if size > room && !shown.is_empty() {
-            drafts.push(sealed.draft().showing(std::mem::take(&mut shown)));
+            drafts.push(draft().showing(std::mem::take(&mut shown)));
             room = ENTRY_ROOM;
         }
         room = room.saturating_sub(size);
         shown.push(place);
     }
-    drafts.push(sealed.draft().showing(shown));
-    if let Some(first) = drafts.first_mut() {
-        first.facts.extend(facts.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let bases: Vec<_> =
-            sealed.bases.iter().map(|(product, basis)| json!({"product": product, "entitlement": basis.entitlement.as_str()})).collect();
-        first.facts.insert("bases".to_owned(), json!(bases));
-        first.basis = sealed.bases.first().map(|(_, basis)| basis.clone());
-    }
+    drafts.push(draft().showing(shown));
     drafts
 }
 

@@ -48,7 +48,7 @@ impl<T: DeserializeOwned + Send> FromRequest<AppState> for Protected<T> {
 }
 
 /// `Sec-Fetch-Site: same-origin`; where it is absent an exact `Origin`; neither: refused.
-fn check_origin(headers: &HeaderMap, public_origin: Option<&str>) -> Result<(), WebError> {
+pub(super) fn check_origin(headers: &HeaderMap, public_origin: Option<&str>) -> Result<(), WebError> {
     let refuse = || Err(WebError::Forbidden("The form did not come from a page of this portal.".to_owned()));
     match text(headers, "sec-fetch-site").as_deref() {
         Some("same-origin") => return Ok(()),

@@ -12,6 +12,7 @@ mod page;
 mod pages;
 mod routes;
 mod storage;
+mod upload;
 pub mod views;
 mod witness;
 

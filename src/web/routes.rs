@@ -2,6 +2,7 @@
 //! does not compile. The table that this fills is what tests walk.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing;
 
@@ -59,6 +60,17 @@ impl Routes {
     {
         self.table.push(Route { method: "POST", path, guard: G::NAME });
         self.router = self.router.route(path, routing::post(handler));
+        self
+    }
+
+    /// As [`Routes::post`], for a form of so many bytes at most.
+    pub(super) fn post_large<G: Guard, H, T>(mut self, path: &'static str, most: usize, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: FirstIs<G> + 'static,
+    {
+        self.table.push(Route { method: "POST", path, guard: G::NAME });
+        self.router = self.router.route(path, routing::post(handler).layer(DefaultBodyLimit::max(most)));
         self
     }
 

@@ -20,7 +20,7 @@ fn grant_and_revoke() {
     first.follow("Propose a grant");
     first.arrive_at("/admin/grants/new");
     first.inspect();
-    first.push("Propose grant");
+    first.push("Preview");
     first.read("[role=alert]", "");
     first.read(".error", "");
     first.inspect_error(422);
@@ -33,6 +33,9 @@ fn grant_and_revoke() {
     assert!(term.contains("DEMO-TWO"), "{term}");
     first.set_date("#until", &portal.soon());
     first.fill("#purpose", "Reading the guide");
+    first.push("Preview");
+    first.read("#preview", "docs/");
+    first.inspect();
     first.push("Propose grant");
     first.read("h1", "Grant lantern to Agency Two");
     first.inspect();

@@ -222,14 +222,14 @@ async fn a_draft_opens_nothing_and_a_signed_agreement_reaches_further_by_two(bac
     let id = page.rsplit('/').next().unwrap();
     let grant =
         [("agreement", id), ("product", "gateway"), ("versions", "*"), ("from", "2027-02-03"), ("until", "2027-03-31"), ("purpose", "x")];
-    assert!(scene.first.post("/admin/grants/new", &grant).await.is(422).text().contains("is a draft"));
+    assert!(scene.first.propose("/admin/grants/new", &grant).await.is(422).text().contains("is a draft"));
     // A draft is changed whole; once it is signed, what makes it reach further takes a second administrator.
     let longer: Vec<(&str, &str)> =
         fields.iter().map(|&(name, value)| if name == "until" { (name, "2027-05-31") } else { (name, value) }).collect();
     scene.first.post(&format!("{page}/edit"), &longer).await.is(303);
     scene.first.post(&format!("{page}/sign"), &[]).await.is(303);
     scene.first.post(&format!("{page}/sign"), &[]).await.is(409);
-    scene.first.post("/admin/grants/new", &grant).await.is(303);
+    scene.first.propose("/admin/grants/new", &grant).await.is(303);
     let until = || async { scene.portal.rooms.entitlements.agreement(id).await.unwrap().unwrap().term.until.date() };
     assert_eq!(until().await, "2027-06-01");
     let renewed = [
@@ -307,7 +307,7 @@ async fn an_agreement_reaches_no_further_than_its_networks_and_products(backend:
         ("until", "2027-03-31"),
         ("purpose", "x"),
     ];
-    assert!(scene.first.post("/admin/grants/new", &grant).await.is(422).text().contains("covers ledger and nothing else"));
+    assert!(scene.first.propose("/admin/grants/new", &grant).await.is(422).text().contains("covers ledger and nothing else"));
     change("gateway ledger", "").await;
     scene.reader.get(&file()).await.is(200);
     let odd = [
@@ -338,16 +338,16 @@ async fn a_grant_takes_as_many_approvals_as_it_says(backend: Backend) {
     for odd in ["0", "6", "two"] {
         let fields: Vec<(&str, &str)> =
             fields.iter().map(|&(name, value)| if name == "needed" { (name, odd) } else { (name, value) }).collect();
-        scene.first.post("/admin/grants/new", &fields).await.is(422);
+        scene.first.propose("/admin/grants/new", &fields).await.is(422);
     }
-    let page = scene.first.post("/admin/grants/new", &fields).await.is(303).location().to_owned();
+    let page = scene.first.propose("/admin/grants/new", &fields).await.is(303).location().to_owned();
     let readable = || async { scene.reader.get_json("/p").await.is(200).json()["products"].as_array().unwrap().len() };
-    scene.second.post(&format!("{page}/approve"), &[]).await.is(303);
+    scene.second.approve(&page).await.is(303);
     assert_eq!(readable().await, 1);
-    let twice = scene.second.post(&format!("{page}/approve"), &[]).await.is(409);
+    let twice = scene.second.approve(&page).await.is(409);
     assert!(twice.text().contains("approved it already"), "{}", twice.text());
-    scene.first.post(&format!("{page}/approve"), &[]).await.is(409);
-    third.post(&format!("{page}/approve"), &[]).await.is(303);
+    scene.first.approve(&page).await.is(409);
+    third.approve(&page).await.is(303);
     assert_eq!(readable().await, 2);
     let approvals = scene.kinds(Kind::EntitlementApproved).await;
     let last = approvals.last().unwrap();
@@ -372,13 +372,13 @@ async fn a_grant_for_some_is_for_nobody_else(backend: Backend) {
     let post = async |people: &str| {
         let fields = fields(people);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        scene.first.post("/admin/grants/new", &fields).await
+        scene.first.propose("/admin/grants/new", &fields).await
     };
     assert!(post("nobody@nowhere.example").await.is(422).text().contains("Nobody has the e-mail address"));
     let unnamed = scene.portal.unnamed(&scene.agency).await;
     assert!(post(&unnamed.email).await.is(422).text().contains("whom the agreement names"));
     let page = post(&other.email.to_uppercase()).await.is(303).location().to_owned();
-    scene.second.post(&format!("{page}/approve"), &[]).await.is(303);
+    scene.second.approve(&page).await.is(303);
     let readable = async |client: &Client| client.get_json("/p").await.is(200).json()["products"].as_array().unwrap().len();
     assert_eq!(readable(&scene.reader).await, 1);
     let products = colleague.get_json("/p").await.json();
@@ -399,7 +399,7 @@ async fn what_is_given_alone_is_short_loud_and_reviewed_by_another(backend: Back
     let give = async |client: &Client, hours: &'static str| {
         let fields = fields(hours);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        client.post("/admin/grants/alone", &fields).await
+        client.propose("/admin/grants/alone", &fields).await
     };
     for odd in ["0", "9", "", "-1"] {
         assert!(give(&scene.first, odd).await.is(422).text().contains("Choose 1 to 8 hours"), "{odd}");
@@ -449,11 +449,11 @@ async fn an_agency_that_is_struck_is_granted_nothing_new(backend: Backend) {
         ("until", "2027-03-31"),
         ("purpose", "x"),
     ];
-    assert!(scene.first.post("/admin/grants/new", &grant).await.is(422).text().contains("struck from the list"));
+    assert!(scene.first.propose("/admin/grants/new", &grant).await.is(422).text().contains("struck from the list"));
     let signed = [("agency", scene.agency.id.as_str()), ("reference", "GSP-NEW"), ("from", "2027-02-01"), ("until", "2027-04-30")];
     assert!(scene.first.post("/admin/agreements/new", &signed).await.is(422).text().contains("struck from the list"));
     scene.second.post(&format!("{page}/restore"), &[]).await.is(303);
-    scene.first.post("/admin/grants/new", &grant).await.is(303);
+    scene.first.propose("/admin/grants/new", &grant).await.is(303);
     let changed = scene.kinds(Kind::AgencyChanged).await;
     assert_eq!(changed.len(), 2);
     assert_eq!(
@@ -506,9 +506,11 @@ async fn of_two_who_decide_at_once_one_is_told(backend: Backend) {
             ("purpose", "review"),
             ("needed", "2"),
         ];
-        let page = scene.first.post("/admin/grants/new", &fields).await.is(303).location().to_owned();
+        let page = scene.first.propose("/admin/grants/new", &fields).await.is(303).location().to_owned();
         let approve = format!("{page}/approve");
-        let (a, b) = tokio::join!(third.post_with(&approve, &two, &[]), fourth.post_with(&approve, &csrf, &[]));
+        let seen = [third.look(&page).await, fourth.look(&page).await];
+        let fields = seen.each_ref().map(|seen| [("seen", seen.as_str())]);
+        let (a, b) = tokio::join!(third.post_with(&approve, &two, &fields[0]), fourth.post_with(&approve, &csrf, &fields[1]));
         assert_eq!((a.status.as_u16(), b.status.as_u16()), (303, 303));
         let id = page.rsplit('/').next().unwrap();
         let line = scene.portal.rooms.entitlements.grant(id).await.unwrap().unwrap();

@@ -48,15 +48,15 @@ async fn a_grant_takes_two(backend: Backend) {
         ("until", "2027-03-31"),
         ("purpose", "review"),
     ];
-    let answer = first.post("/admin/grants/new", &fields).await.is(303);
+    let answer = first.propose("/admin/grants/new", &fields).await.is(303);
     let page = answer.location().to_owned();
     let id = page.rsplit('/').next().unwrap().to_owned();
     reader.get(&file()).await.is(404);
-    let told = first.post(&format!("{page}/approve"), &[]).await.is(409);
+    let told = first.approve(&page).await.is(409);
     assert!(told.text().contains("another administrator must"), "{}", told.text());
     assert_eq!(state(&portal, &id).await, State::Proposed);
     reader.get(&file()).await.is(404);
-    second.post(&format!("{page}/approve"), &[]).await.is(303);
+    second.approve(&page).await.is(303);
     reader.get(&file()).await.is(200);
     reader.get(&format!("/p/gateway/v1.0/file/{MAIN}")).await.is(404);
     reader.get("/p/gateway/v2.0/tree/src/net/deep").await.is(404);
@@ -67,7 +67,7 @@ async fn a_grant_takes_two(backend: Backend) {
         assert_eq!(entries[0].basis.as_ref().unwrap().entitlement.as_str(), id);
     }
     // Approving once more is told to be done already, and is not done again.
-    second.post(&format!("{page}/approve"), &[]).await.is(409);
+    second.approve(&page).await.is(409);
     assert_eq!(portal.entries(Filter { kind: Some(Kind::EntitlementApproved), ..Filter::default() }).await.len(), 1);
 }
 
@@ -141,9 +141,11 @@ async fn of_two_at_once_one_wins_and_the_other_is_told(backend: Backend) {
     let (one, two) = (second.csrf().await, third.csrf().await);
     for (left, right) in [("approve", "approve"), ("approve", "refuse"), ("refuse", "refuse")].repeat(3) {
         let grant = portal.propose(&agency, &Grant::of("ledger")).await;
-        let (left, right) = (format!("/admin/grants/{grant}/{left}"), format!("/admin/grants/{grant}/{right}"));
-        let fields = [("reason", "because")];
-        let (a, b) = tokio::join!(second.post_with(&left, &one, &fields), third.post_with(&right, &two, &fields));
+        let page = format!("/admin/grants/{grant}");
+        let (left, right) = (format!("{page}/{left}"), format!("{page}/{right}"));
+        let seen = [second.look(&page).await, third.look(&page).await];
+        let fields = seen.each_ref().map(|seen| [("reason", "because"), ("seen", seen.as_str())]);
+        let (a, b) = tokio::join!(second.post_with(&left, &one, &fields[0]), third.post_with(&right, &two, &fields[1]));
         let mut statuses = [a.status.as_u16(), b.status.as_u16()];
         statuses.sort_unstable();
         assert_eq!(statuses, [303, 409], "{left} and {right}");
@@ -167,17 +169,17 @@ async fn what_weighs_asks_for_the_password_again(backend: Backend) {
     let person = &portal.administrators[1];
     let administrator = portal.sign_in(person).await;
     portal.clock.advance(Duration::from_secs(601));
-    let answer = administrator.post(&format!("/admin/grants/{grant}/approve"), &[]).await.is(303);
+    let answer = administrator.approve(&format!("/admin/grants/{grant}")).await.is(303);
     assert!(answer.location().starts_with("/reauthenticate?"), "{}", answer.location());
     assert_eq!(state(&portal, grant.as_str()).await, State::Proposed);
     let next = format!("/admin/grants/{grant}");
     let wrong = administrator.post("/reauthenticate", &[("password", "wrong"), ("next", &next)]).await.is(200);
     assert!(wrong.text().contains("not your password"));
-    administrator.post(&format!("/admin/grants/{grant}/approve"), &[]).await.is(303);
+    administrator.approve(&format!("/admin/grants/{grant}")).await.is(303);
     assert_eq!(state(&portal, grant.as_str()).await, State::Proposed);
     let onward = administrator.post("/reauthenticate", &[("password", &person.password), ("next", &next)]).await.is(303);
     assert_eq!(onward.location(), next);
-    let done = administrator.post(&format!("/admin/grants/{grant}/approve"), &[]).await.is(303);
+    let done = administrator.approve(&format!("/admin/grants/{grant}")).await.is(303);
     assert_eq!(done.location(), next);
     assert!(matches!(state(&portal, grant.as_str()).await, State::Approved { .. }));
 }
@@ -209,14 +211,14 @@ async fn odd_forms_are_answered_in_words_and_change_nothing(backend: Backend) {
         ("purpose", "", "cannot be left empty"),
     ] {
         let fields: Vec<(&str, &str)> = good.iter().map(|&(key, old)| (key, if key == name { value } else { old })).collect();
-        let answer = administrator.post("/admin/grants/new", &fields).await.is(422);
+        let answer = administrator.propose("/admin/grants/new", &fields).await.is(422);
         assert!(answer.text().contains(says), "{name}={value}: {}", answer.text());
     }
     assert!(portal.rooms.entitlements.list().await.unwrap().is_empty());
     administrator.get("/admin/grants/ent_none").await.is(404);
     administrator.post("/admin/grants/ent_none/approve", &[]).await.is(404);
     administrator.get("/admin/grants?state=odd").await.is(400);
-    administrator.get("/admin/grants?page=0").await.is(400);
-    administrator.post("/admin/grants/new", &good).await.is(303);
+    administrator.get("/admin/grants?agency=none").await.is(404);
+    administrator.propose("/admin/grants/new", &good).await.is(303);
     assert!(portal.clock.now() < Timestamp::parse("2027-03-31").unwrap().plus(HOUR));
 }

@@ -207,12 +207,27 @@ async fn what_cannot_be_recorded_is_not_done(backend: Backend) {
     let grant = portal.propose(&agency, &crate::harness::Grant::of("ledger")).await;
     let administrator = portal.sign_in(&portal.administrators[1]).await;
     let csrf = administrator.csrf().await;
+    let seen = administrator.look(&format!("/admin/grants/{grant}")).await;
     let person = portal.unnamed(&agency).await;
     fill(&portal).await;
     reader.get_json(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(503);
 
-    let answer = administrator.post_with(&format!("/admin/grants/{grant}/approve"), &csrf, &[]).await;
+    let answer = administrator.post_with(&format!("/admin/grants/{grant}/approve"), &csrf, &[("seen", &seen)]).await;
     assert!(answer.status.is_server_error(), "{}", answer.status);
+    // What a grant opens is recorded before it is shown, so it is not shown.
+    let page = administrator.get(&format!("/admin/grants/{grant}")).await.is(503);
+    assert!(!page.text().contains("secret"), "{}", page.text());
+    let fields = [
+        ("agreement", agency.agreement.as_str()),
+        ("product", "gateway"),
+        ("versions", "*"),
+        ("from", "2027-02-03"),
+        ("until", "2027-03-31"),
+        ("purpose", "review"),
+        ("act", "preview"),
+    ];
+    let form = administrator.post_with("/admin/grants/new", &csrf, &fields).await.is(503);
+    assert!(!form.text().contains("secret"), "{}", form.text());
     let mut stranger = portal.stranger();
     let answer = stranger.sign_in(&person).await;
     assert!(answer.status.is_server_error(), "{}", answer.status);
@@ -223,7 +238,7 @@ async fn what_cannot_be_recorded_is_not_done(backend: Backend) {
     let lines = portal.rooms.entitlements.list().await.unwrap();
     let line = lines.iter().find(|line| line.entitlement.id == grant).unwrap();
     assert_eq!(line.entitlement.state, lectern::entitlements::State::Proposed);
-    administrator.post_with(&format!("/admin/grants/{grant}/approve"), &csrf, &[]).await.is(303);
+    administrator.post_with(&format!("/admin/grants/{grant}/approve"), &csrf, &[("seen", &seen)]).await.is(303);
     let mut stranger = portal.stranger();
     stranger.sign_in(&person).await.is(303);
     stranger.get("/").await.is(200);

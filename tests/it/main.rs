@@ -25,6 +25,8 @@ mod compare;
 mod contract;
 /// `lectern demo` and the commands about the log, as their users meet them.
 mod demo;
+/// What is attached to agreements.
+mod documents;
 /// Kills, power cuts, disks that fail, clocks that jump, readers that leave: what must hold in all of them.
 mod faults;
 /// Files found by their names, parts of pages, and texts in other ways than line by line.
@@ -33,12 +35,16 @@ mod finder;
 mod grants;
 /// Search in history over HTTP: changed lines and messages, cut to what may be read, and recorded.
 mod history_search;
+/// Long lists: filtered and paged by the database.
+mod lists;
 /// A log that cannot be written: 503, no source, and no repair.
 mod log_unavailable;
 /// Several processes at one installation, and commands beside a portal that runs.
 mod nodes;
 /// Histories, blame and commits: known from how their repository was made, cut to what may be read, and recorded.
 mod past;
+/// What a grant opens, shown before anybody proposes or approves it.
+mod previews;
 /// Products as administrators tend them: quarantine, withdrawal, moved tags, mirrors and their credentials, signatures.
 mod products;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.

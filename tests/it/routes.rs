@@ -40,6 +40,7 @@ fn address(route: &Route) -> String {
     path.replace("{index}", "0")
         .replace("{id}", "x")
         .replace("{amendment}", "x")
+        .replace("{document}", "x")
         .replace("{name}", "gateway")
         .replace("{*bundle}", "000.p/1")
 }
@@ -61,12 +62,15 @@ async fn the_table_of_routes() {
     GET  /admin/agreements                            administrator
     GET  /admin/agreements/new                        administrator
     GET  /admin/agreements/{id}                       administrator
+    GET  /admin/agreements/{id}/documents             administrator
+    GET  /admin/agreements/{id}/documents/{document}  administrator
     GET  /admin/agreements/{id}/edit                  administrator
     GET  /admin/agreements/{id}/terms                 administrator
     GET  /admin/grants                                administrator
     GET  /admin/grants/alone                          administrator
     GET  /admin/grants/new                            administrator
     GET  /admin/grants/{id}                           administrator
+    GET  /admin/nominations                           administrator
     GET  /admin/nominations/{id}                      administrator
     GET  /admin/people                                administrator
     GET  /admin/people/new                            administrator
@@ -130,6 +134,7 @@ async fn the_table_of_routes() {
     POST /admin/agreements/new                        administrator
     POST /admin/agreements/{id}/amendments/{amendment}/approve administrator
     POST /admin/agreements/{id}/amendments/{amendment}/refuse administrator
+    POST /admin/agreements/{id}/documents             administrator
     POST /admin/agreements/{id}/edit                  administrator
     POST /admin/agreements/{id}/end                   administrator
     POST /admin/agreements/{id}/people                administrator

@@ -224,7 +224,7 @@ impl World {
         let window = Window { from: self.now(), until: self.now().plus(HOUR * hours) };
         let proposal = self.proposal(window, 1, None);
         let (by, context) = (&self.hands[hand].desk, self.portal.context());
-        let given = self.portal.rooms.entitlements.break_glass(proposal, &self.product, &by.step_up, &context).await;
+        let given = self.portal.rooms.entitlements.break_glass(proposal, &self.product, None, &by.step_up, &context).await;
         if let Ok(id) = &given {
             assert!(HOUR * hours <= LONGEST_EMERGENCY, "{hours} hours were given alone");
             assert!(!self.story.grants.iter().any(|of| of.alone && of.proposer == hand && !of.reviewed), "a second one, unreviewed");

@@ -1,5 +1,6 @@
 //! Agencies, and which of them the programme takes.
 
+mod list;
 mod store;
 
 use serde_json::json;

@@ -3,7 +3,8 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::store::{optional_time, time};
+use super::super::paging::{Conditions, List, Page, Turn};
+use super::super::store::{by_ids, optional_time, time};
 use super::super::suspensions::live_on;
 use super::super::{EntitlementError, invalid};
 use super::Agency;
@@ -33,6 +34,11 @@ fn agency(row: &AnyRow) -> Result<Agency, DatabaseError> {
 pub(super) async fn all(database: &Database) -> Result<Vec<Agency>, DatabaseError> {
     let found = sqlx::query(rows("ORDER BY y.name")).fetch_all(database.pool()).await?;
     found.iter().map(agency).collect()
+}
+
+/// Those of these ids, in any order.
+pub(super) async fn those(database: &Database, ids: &[String]) -> Result<Vec<Agency>, DatabaseError> {
+    by_ids(database, ids, |list| rows(&format!("WHERE y.id IN ({list})"))).await?.iter().map(agency).collect()
 }
 
 /// By slug, id or name.
@@ -87,4 +93,27 @@ pub(super) async fn set_eligible(tx: &mut Tx, id: &AgencyId, struck: Option<&str
         query = query.bind(now.micros()).bind(reason.to_owned());
     }
     Ok(query.execute(&mut **tx).await?.rows_affected() == 1)
+}
+
+const FROM: &str = "FROM agencies y";
+const SEARCHED: [&str; 4] = ["y.name", "y.slug", "y.country", "y.kind"];
+const LIST: List<'_> =
+    List { from: FROM, id: "y.id", column: "y.name", of: "(SELECT k.name FROM agencies k WHERE k.id = {})", descending: false };
+
+/// The ids on a page of the agencies.
+pub(super) async fn page(database: &Database, words: &str, turn: &Turn) -> Result<Page<String>, DatabaseError> {
+    let mut conditions = Conditions::default();
+    conditions.words(&SEARCHED, words);
+    LIST.page(database, &conditions, turn).await
+}
+
+pub(super) async fn count(database: &Database) -> Result<u64, DatabaseError> {
+    Conditions::default().count(database, FROM).await
+}
+
+/// How many accounts each agency has.
+pub(super) async fn people(database: &Database) -> Result<Vec<(String, u64)>, DatabaseError> {
+    let mut conditions = Conditions::default();
+    conditions.and("a.agency_id IS NOT NULL".to_owned());
+    conditions.count_by(database, "a.agency_id", "FROM accounts a").await
 }

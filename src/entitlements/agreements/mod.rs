@@ -1,6 +1,7 @@
 //! Agreements: drafted, signed, amended, ended; their terms in versions, and what is attached to them.
 
 mod agreement;
+mod list;
 mod store;
 
 use ipnet::IpNet;
@@ -10,8 +11,10 @@ use sha2::{Digest, Sha256};
 pub use agreement::{
     AMENDMENT_LIFE, Agreement, Amendment, AmendmentStage, AmendmentVerb, Ended, LIFE, Paper, REMINDERS, Reach, Stage, Standing, Verb,
 };
+pub use list::AgreementFilter;
 
 use super::steps::{Act, Kinship, TransitionError, take};
+use super::store::damaged;
 use super::{EntitlementError, Entitlements, Window, draft, invalid, only_administrators, words};
 use crate::accounts::{Principal, StepUp, done_by};
 use crate::audit::{Context, Kind};
@@ -20,7 +23,7 @@ use crate::database::DatabaseError;
 use crate::ids::{AgencyId, AgreementId, AmendmentId, DocumentId};
 
 /// Bytes of the largest document taken.
-pub const LARGEST_DOCUMENT: usize = 20 << 20;
+pub const LARGEST_DOCUMENT: usize = 16 << 20;
 
 /// An agreement as an administrator writes it down.
 #[derive(Clone, Debug)]
@@ -72,6 +75,21 @@ pub struct Document {
     pub size: i64,
     pub attached_at: Timestamp,
     pub attacher: Option<String>,
+    /// The one that it was attached in place of.
+    pub replaces: Option<DocumentId>,
+    /// Another was attached in its place.
+    pub replaced: bool,
+}
+
+/// A document to be attached.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// As it is called where it comes from; what stands before its last slash is left out.
+    pub name: String,
+    pub media_type: String,
+    pub bytes: Vec<u8>,
+    /// One that it takes the place of.
+    pub replaces: Option<DocumentId>,
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
@@ -91,12 +109,6 @@ impl Entitlements {
     /// By id or reference.
     pub async fn agreement(&self, key: &str) -> Result<Option<Agreement>, EntitlementError> {
         Ok(store::find(&self.database, key).await?)
-    }
-
-    /// Those whose terms end within ninety days, the next to end first.
-    pub async fn renewals(&self) -> Result<Vec<Agreement>, EntitlementError> {
-        let now = self.clock.now();
-        Ok(self.agreements().await?.into_iter().filter(|agreement| agreement.reminder(now).is_some()).collect())
     }
 
     /// Writes an agreement down, as a draft or as signed. `by` is absent only for what the command line makes.
@@ -342,43 +354,74 @@ impl Entitlements {
 
     /// What is attached under this id, with its bytes.
     pub async fn document(&self, id: &str) -> Result<Option<(Document, Vec<u8>)>, EntitlementError> {
-        Ok(store::document(&self.database, id).await?)
+        let found = store::document(&self.database, id).await?;
+        match &found {
+            Some((document, bytes)) if sha256(bytes) != document.sha256 => {
+                Err(damaged(&format!("the document {id}, which is not what was attached")).into())
+            }
+            _ => Ok(found),
+        }
     }
 
+    /// Attaches a document; nothing that was attached is ever removed.
     pub async fn attach(
         &self,
         agreement: &AgreementId,
-        name: &str,
-        media_type: &str,
-        bytes: Vec<u8>,
+        new: NewDocument,
         by: &Principal,
         context: &Context,
     ) -> Result<DocumentId, EntitlementError> {
         only_administrators(by)?;
-        let name = words("document", name, 200)?;
-        if bytes.is_empty() || bytes.len() > LARGEST_DOCUMENT {
-            return Err(invalid("document", "Choose a file of 20 MB at most that is not empty."));
+        let name = new.name.rsplit(['/', '\\']).next().unwrap_or_default();
+        if new.bytes.is_empty() || name.trim().is_empty() {
+            return Err(invalid("document", "Choose a file that is not empty."));
+        }
+        if new.bytes.len() > LARGEST_DOCUMENT {
+            return Err(invalid("document", "This file is larger than 16 MB, and no larger one is taken."));
         }
         let found = self.agreement(agreement.as_str()).await?.ok_or(EntitlementError::Unknown)?;
+        if let Some(replaced) = &new.replaces
+            && !self.documents(&found.id).await?.iter().any(|known| known.id == *replaced && !known.replaced)
+        {
+            return Err(invalid(
+                "replaces",
+                "That document was replaced already, or belongs to another agreement; look at the list again.",
+            ));
+        }
         let document = Document {
             id: DocumentId::random(&self.entropy),
             agreement: found.id,
-            name,
-            media_type: media_type.chars().filter(char::is_ascii_graphic).take(100).collect(),
-            sha256: sha256(&bytes),
-            size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            name: one_line("document", name, 200)?,
+            media_type: new.media_type.chars().filter(char::is_ascii_graphic).take(100).collect(),
+            sha256: sha256(&new.bytes),
+            size: i64::try_from(new.bytes.len()).unwrap_or(i64::MAX),
             attached_at: self.clock.now(),
             attacher: None,
+            replaces: new.replaces,
+            replaced: false,
         };
         let mut tx = self.database.begin().await?;
-        store::insert_document(&mut tx, &document, bytes, by.account()).await?;
+        if !store::insert_document(&mut tx, &document, new.bytes, by.account()).await? {
+            return Err(EntitlementError::Conflict);
+        }
         let mut entry = done_by(by, Kind::DocumentAttached).fact("agreement", json!(agreement.as_str()));
         entry = entry.fact("document", json!(document.id.as_str())).fact("name", json!(document.name));
         entry = entry.fact("sha256", json!(document.sha256)).fact("size", json!(document.size));
+        if let Some(replaced) = &document.replaces {
+            entry = entry.fact("replaces", json!(replaced.as_str()));
+        }
         self.log.append_in(&mut tx, entry, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(document.id)
     }
+}
+
+/// Words in one line.
+fn one_line(field: &'static str, text: &str, most: usize) -> Result<String, EntitlementError> {
+    if text.contains(char::is_control) {
+        return Err(invalid(field, "The name of the file holds control characters; give it another."));
+    }
+    words(field, text, most)
 }
 
 fn checked_term(term: Window) -> Result<Window, EntitlementError> {

@@ -4,11 +4,12 @@ use ipnet::IpNet;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::super::paging::{Conditions, List, Page, Turn};
 use super::super::steps::Act;
-use super::super::store::{act, damaged, flag, optional_time, texts, time};
-use super::super::suspensions::live_on;
+use super::super::store::{act, by_ids, damaged, flag, optional_time, texts, time};
+use super::super::suspensions::{live_on, suspends};
 use super::super::{EntitlementError, Window, invalid};
-use super::{Agreement, Amendment, AmendmentStage, Document, Ended, Paper, Reach, Terms};
+use super::{Agreement, AgreementFilter, Amendment, AmendmentStage, Document, Ended, Paper, REMINDERS, Reach, Standing, Terms};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
 use crate::ids::{AccountId, AgencyId, AgreementId, AmendmentId, DocumentId};
@@ -59,6 +60,12 @@ pub(super) async fn of_agency(database: &Database, agency: &AgencyId) -> Result<
     let found =
         sqlx::query(rows("WHERE g.agency_id = $1 ORDER BY g.ends_at, g.reference")).bind(agency.as_str()).fetch_all(database.pool());
     found.await?.iter().map(agreement).collect()
+}
+
+/// Those of these ids, in any order.
+pub(super) async fn those(database: &Database, ids: &[String]) -> Result<Vec<Agreement>, DatabaseError> {
+    let found = by_ids(database, ids, |list| rows(&format!("WHERE g.id IN ({list})"))).await?;
+    found.iter().map(agreement).collect()
 }
 
 /// By id or reference.
@@ -295,7 +302,8 @@ pub(super) async fn insert_terms(
 
 fn columns(content: &str) -> String {
     format!(
-        "SELECT d.id, d.agreement_id, d.name, d.media_type, d.sha256, LENGTH(d.content) AS size, d.attached_at, a.name AS attacher{content}
+        "SELECT d.id, d.agreement_id, d.name, d.media_type, d.sha256, LENGTH(d.content) AS size, d.attached_at, a.name AS attacher,
+             d.replaces, (SELECT COUNT(*) FROM agreement_documents r WHERE r.replaces = d.id) AS replaced{content}
          FROM agreement_documents d LEFT JOIN accounts a ON a.id = d.attached_by"
     )
 }
@@ -312,6 +320,8 @@ fn one_document(row: &AnyRow) -> Result<Document, DatabaseError> {
         size,
         attached_at: time(row, "attached_at")?,
         attacher: row.try_get("attacher")?,
+        replaces: row.try_get::<Option<String>, _>("replaces")?.map(DocumentId::known),
+        replaced: row.try_get::<i64, _>("replaced")? > 0,
     })
 }
 
@@ -327,10 +337,11 @@ pub(super) async fn document(database: &Database, id: &str) -> Result<Option<(Do
     row.map(|row| Ok((one_document(&row)?, row.try_get("content")?))).transpose()
 }
 
-pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8>, by: &AccountId) -> Result<(), DatabaseError> {
-    sqlx::query(
-        "INSERT INTO agreement_documents (id, agreement_id, name, media_type, sha256, content, attached_by, attached_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+/// False when another takes the place of the same one already.
+pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8>, by: &AccountId) -> Result<bool, DatabaseError> {
+    let done = sqlx::query(
+        "INSERT INTO agreement_documents (id, agreement_id, name, media_type, sha256, content, attached_by, attached_at, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
     )
     .bind(new.id.as_str())
     .bind(new.agreement.as_str())
@@ -340,7 +351,77 @@ pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8
     .bind(content)
     .bind(by.as_str())
     .bind(new.attached_at.micros())
+    .bind(new.replaces.as_ref().map(|id| id.as_str().to_owned()))
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
+}
+
+const FROM: &str = "FROM agreements g JOIN agencies y ON y.id = g.agency_id";
+const SEARCHED: [&str; 5] = ["g.reference", "y.name", "g.kind", "g.covers", "g.sites"];
+const LIST: List<'_> =
+    List { from: FROM, id: "g.id", column: "g.ends_at", of: "(SELECT k.ends_at FROM agreements k WHERE k.id = {})", descending: false };
+
+/// What [`Agreement::standing`] tells, as the database tells it.
+fn stands(standing: Standing, conditions: &mut Conditions, now: Timestamp) -> String {
+    let at = now;
+    let now = conditions.number(at.micros());
+    let ended = format!("(g.ended_at IS NOT NULL AND g.ended_at <= {now})");
+    let signed = format!("NOT {ended} AND g.draft = 0 AND g.ends_at > {now}");
+    let suspended = suspends("g.id, g.agency_id");
+    let begun = format!("{signed} AND NOT {suspended} AND g.starts_at <= {now}");
+    // Reminders are for those that nobody has ended, not even for later.
+    let mut due = || format!("(g.ends_at <= {} AND g.ended_at IS NULL)", conditions.number(soon(at)));
+    match standing {
+        Standing::Terminated => ended,
+        Standing::Draft => format!("(NOT {ended} AND g.draft = 1)"),
+        Standing::Expired => format!("(NOT {ended} AND g.draft = 0 AND g.ends_at <= {now})"),
+        Standing::Suspended => format!("({signed} AND {suspended})"),
+        Standing::Signed => format!("({signed} AND NOT {suspended} AND g.starts_at > {now})"),
+        Standing::RenewalDue => format!("({begun} AND {})", due()),
+        Standing::InForce => format!("({begun} AND NOT {})", due()),
+    }
+}
+
+/// What ends until then ends soon.
+fn soon(now: Timestamp) -> i64 {
+    let [first, ..] = REMINDERS;
+    now.plus(first).micros()
+}
+
+fn conditions(filter: &AgreementFilter, now: Timestamp) -> Conditions {
+    let mut all = Conditions::default();
+    if !filter.standing.is_empty() {
+        let ways: Vec<String> = filter.standing.iter().map(|standing| stands(*standing, &mut all, now)).collect();
+        all.and(format!("({})", ways.join(" OR ")));
+    }
+    if filter.due {
+        let (now, soon) = (all.number(now.micros()), all.number(soon(now)));
+        all.and(format!("g.ended_at IS NULL AND g.draft = 0 AND g.ends_at > {now} AND g.ends_at <= {soon}"));
+    }
+    if let Some(agency) = &filter.agency {
+        let agency = all.text(agency.as_str());
+        all.and(format!("g.agency_id = {agency}"));
+    }
+    all.words(&SEARCHED, &filter.words);
+    all
+}
+
+/// The ids on a page of the agreements.
+pub(super) async fn page(
+    database: &Database,
+    filter: &AgreementFilter,
+    now: Timestamp,
+    turn: &Turn,
+) -> Result<Page<String>, DatabaseError> {
+    LIST.page(database, &conditions(filter, now), turn).await
+}
+
+/// How many of these agreements each agency has; of filters without words.
+pub(super) async fn count_by_agency(
+    database: &Database,
+    filter: &AgreementFilter,
+    now: Timestamp,
+) -> Result<Vec<(String, u64)>, DatabaseError> {
+    conditions(filter, now).count_by(database, "g.agency_id", "FROM agreements g").await
 }

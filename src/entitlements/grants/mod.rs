@@ -1,12 +1,18 @@
 //! Grants: proposed, approved, refused, revoked; given alone for hours where it cannot wait, and reviewed afterwards.
 
 mod entitlement;
+mod list;
+mod seen;
 mod store;
 
 use globset::Glob;
 use serde_json::json;
 
 pub use entitlement::{Emergency, Entitlement, LIFE, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Readers, Stage, State, Verb, Window};
+pub use list::{GrantFilter, Phase};
+pub use seen::{Figures, Seen};
+
+use seen::after_seeing;
 
 use super::agreements::{Agreement, Reach};
 use super::steps::{Act, Kinship, TransitionError};
@@ -48,6 +54,8 @@ pub struct Line {
     pub reviewer: Option<String>,
     /// Something it hangs on is suspended, or the grant itself.
     pub suspended: bool,
+    /// What its proposer was shown that it opens.
+    pub foreseen: Option<Figures>,
 }
 
 /// A grant some person might read under, with the facts that decide whether they may.
@@ -106,6 +114,20 @@ impl Entitlements {
         Ok(store::held_by(&self.database, account).await?)
     }
 
+    /// What everybody whom an agreement names might read under, by this agreement or another; those who might read nothing are left out.
+    pub async fn held_under(&self, agreement: &AgreementId) -> Result<Vec<(AccountId, Held)>, EntitlementError> {
+        Ok(store::held_under(&self.database, agreement).await?)
+    }
+
+    /// Whether this could be proposed now.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn check(&self, proposal: &Proposal, product: &Product, by: &Principal) -> Result<(), EntitlementError> {
+        self.checked(proposal.clone(), product, by).await.map(drop)
+    }
+
+    /// As [`Entitlements::propose_seen`], by whoever was shown nothing: the command line and its like.
     pub async fn propose(
         &self,
         proposal: Proposal,
@@ -113,10 +135,23 @@ impl Entitlements {
         by: &Principal,
         context: &Context,
     ) -> Result<EntitlementId, EntitlementError> {
+        self.propose_seen(proposal, product, None, by, context).await
+    }
+
+    /// Proposes a grant; what its proposer was shown that it opens is kept with it.
+    pub async fn propose_seen(
+        &self,
+        proposal: Proposal,
+        product: &Product,
+        seen: Option<&Seen>,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<EntitlementId, EntitlementError> {
         let new = self.checked(proposal, product, by).await?;
         let mut tx = self.database.begin().await?;
-        store::insert(&mut tx, &new).await?;
-        self.log.append_in(&mut tx, about(&new, by, Kind::EntitlementProposed, &product.name), context).await?;
+        store::insert(&mut tx, &new, seen.map(|seen| &seen.figures)).await?;
+        let entry = after_seeing(about(&new, by, Kind::EntitlementProposed, &product.name), seen);
+        self.log.append_in(&mut tx, entry, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(new.id)
     }
@@ -127,6 +162,7 @@ impl Entitlements {
         &self,
         proposal: Proposal,
         product: &Product,
+        seen: Option<&Seen>,
         by: &StepUp,
         context: &Context,
     ) -> Result<EntitlementId, EntitlementError> {
@@ -146,9 +182,10 @@ impl Entitlements {
                 "You gave access alone before, and nobody has reviewed that yet. Another administrator has to, first.",
             ));
         }
-        store::insert(&mut tx, &new).await?;
+        store::insert(&mut tx, &new, seen.map(|seen| &seen.figures)).await?;
         store::save(&mut tx, &new, "proposed").await?;
-        self.log.append_in(&mut tx, about(&new, by, Kind::EntitlementEmergency, &product.name), context).await?;
+        let entry = after_seeing(about(&new, by, Kind::EntitlementEmergency, &product.name), seen);
+        self.log.append_in(&mut tx, entry, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(new.id)
     }
@@ -185,7 +222,19 @@ impl Entitlements {
         })
     }
 
+    /// As [`Entitlements::approve_seen`], by whoever was shown nothing.
     pub async fn approve(&self, id: &EntitlementId, by: &StepUp, context: &Context) -> Result<(), EntitlementError> {
+        self.approve_seen(id, None, by, context).await
+    }
+
+    /// Approves a grant; the entry says what the approver was shown that it opens.
+    pub async fn approve_seen(
+        &self,
+        id: &EntitlementId,
+        seen: Option<&Seen>,
+        by: &StepUp,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
         let approver = by.principal();
         only_administrators(approver)?;
         let mut tx = self.database.begin().await?;
@@ -202,7 +251,8 @@ impl Entitlements {
             return Err(EntitlementError::Conflict);
         }
         let product = store::product_name(&mut tx, &changed.product).await?;
-        self.log.append_in(&mut tx, about(&changed, approver, Kind::EntitlementApproved, &product), context).await?;
+        let entry = after_seeing(about(&changed, approver, Kind::EntitlementApproved, &product), seen);
+        self.log.append_in(&mut tx, entry, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(())
     }

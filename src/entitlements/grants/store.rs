@@ -5,10 +5,11 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::agreements::Reach;
+use super::super::paging::{Conditions, List, Page, Turn};
 use super::super::steps::Act;
-use super::super::store::{act, damaged, flag, lines, optional_paths, optional_time, paths, texts, time};
-use super::super::suspensions::live_on;
-use super::{Emergency, Entitlement, Held, Line, PathScope, Readers, State, Under, Window};
+use super::super::store::{act, by_ids, damaged, flag, optional_paths, optional_time, path_lines, paths, texts, time};
+use super::super::suspensions::{live_on, suspends};
+use super::{Emergency, Entitlement, Figures, GrantFilter, Held, Line, PathScope, Phase, Readers, State, Under, Window};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
@@ -82,18 +83,19 @@ const GRANT: &str = "e.*,
     (SELECT string_agg(v.approved_by || ' ' || CAST(v.approved_at AS TEXT), ',') FROM entitlement_approvals v
      WHERE v.entitlement_id = e.id) AS approvals";
 
-pub(super) async fn insert(tx: &mut Tx, new: &Entitlement) -> Result<(), DatabaseError> {
+pub(super) async fn insert(tx: &mut Tx, new: &Entitlement, foreseen: Option<&Figures>) -> Result<(), DatabaseError> {
+    let foreseen = foreseen.and_then(|figures| serde_json::to_string(figures).ok());
     sqlx::query(
         "INSERT INTO entitlements (id, agreement_id, product_id, versions, includes, excludes, starts_at, ends_at, purpose,
-             state, proposed_by, proposed_at, everybody, needed, emergency)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'proposed', $10, $11, $12, $13, $14)",
+             state, proposed_by, proposed_at, everybody, needed, emergency, foreseen)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'proposed', $10, $11, $12, $13, $14, $15)",
     )
     .bind(new.id.as_str())
     .bind(new.agreement.as_str())
     .bind(new.product.as_str())
     .bind(new.versions.join("\n"))
-    .bind(lines(&new.scope.includes))
-    .bind(lines(&new.scope.excludes))
+    .bind(path_lines(&new.scope.includes))
+    .bind(path_lines(&new.scope.excludes))
     .bind(new.window.from.micros())
     .bind(new.window.until.micros())
     .bind(new.purpose.as_str())
@@ -102,6 +104,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &Entitlement) -> Result<(), Databas
     .bind(i64::from(new.readers == Readers::Everybody))
     .bind(new.needed)
     .bind(i64::from(new.emergency.is_some()))
+    .bind(foreseen)
     .execute(&mut **tx)
     .await?;
     if let Readers::These(accounts) = &new.readers {
@@ -220,11 +223,21 @@ fn read_line(row: &AnyRow) -> Result<Line, DatabaseError> {
         revoker: row.try_get("revoker")?,
         reviewer: row.try_get("reviewer")?,
         suspended: row.try_get::<i64, _>("suspended")? > 0,
+        foreseen: match row.try_get::<Option<String>, _>("foreseen")? {
+            Some(text) => Some(serde_json::from_str(&text).map_err(|_| damaged("a grant with figures that are none"))?),
+            None => None,
+        },
     })
 }
 
 pub(super) async fn list_all(database: &Database) -> Result<Vec<Line>, DatabaseError> {
     let rows = sqlx::query(lines_where("ORDER BY e.proposed_at DESC, e.id")).fetch_all(database.pool()).await?;
+    rows.iter().map(read_line).collect()
+}
+
+/// Those of these ids, in any order.
+pub(super) async fn lines(database: &Database, ids: &[String]) -> Result<Vec<Line>, DatabaseError> {
+    let rows = by_ids(database, ids, |list| lines_where(&format!("WHERE e.id IN ({list})"))).await?;
     rows.iter().map(read_line).collect()
 }
 
@@ -237,42 +250,136 @@ pub(super) async fn line(database: &Database, id: &str) -> Result<Option<Line>, 
 /// administrator approved the person's nomination, the time of it does not matter; whom the command line named, or one administrator alone
 /// in earlier versions, reads only what was approved afterwards, by somebody who could see who would read it.
 pub(super) async fn held_by(database: &Database, account: &AccountId) -> Result<Vec<Held>, DatabaseError> {
+    let all = held(database, "n.account_id = $1", account.as_str()).await?;
+    Ok(all.into_iter().map(|(_, held)| held).collect())
+}
+
+/// The same of everybody whom an agreement names, by person.
+pub(super) async fn held_under(database: &Database, agreement: &AgreementId) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
+    let named = "n.account_id IN (SELECT m.account_id FROM nominations m WHERE m.agreement_id = $1 AND m.state = 'approved')";
+    held(database, named, agreement.as_str()).await
+}
+
+async fn held(database: &Database, whose: &str, key: &str) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
     let rows = sqlx::query(AssertSqlSafe(format!(
-        "SELECT {GRANT}, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until, g.ended_at AS term_ended,
-             g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended,
+        "SELECT {GRANT}, n.account_id AS reader, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until,
+             g.ended_at AS term_ended, g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended,
              (SELECT COUNT(*) FROM agreement_terms t WHERE t.agreement_id = g.id
                 AND t.version = (SELECT MAX(x.version) FROM agreement_terms x WHERE x.agreement_id = g.id)
                 AND NOT EXISTS (SELECT 1 FROM terms_accepted k
                                 WHERE k.agreement_id = g.id AND k.version = t.version AND k.account_id = n.account_id)) AS terms_pending
          FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
          JOIN entitlements e ON e.agreement_id = g.id JOIN products d ON d.id = e.product_id
-         WHERE n.account_id = $1 AND n.state = 'approved' AND g.agency_id = a.agency_id AND a.disabled_at IS NULL
+         WHERE {whose} AND n.state = 'approved' AND g.agency_id = a.agency_id AND a.disabled_at IS NULL
            AND (n.decided_by IS NOT NULL OR e.decided_at IS NULL OR n.nominated_at <= e.decided_at)
            AND (e.everybody = 1 OR EXISTS (SELECT 1 FROM entitlement_people r WHERE r.entitlement_id = e.id AND r.account_id = n.account_id))
-         ORDER BY e.id",
+         ORDER BY n.account_id, e.id",
         live_on("e.id, g.id, g.agency_id, e.product_id")
     )))
-    .bind(account.as_str())
+    .bind(key.to_owned())
     .fetch_all(database.pool())
     .await?;
-    rows.iter()
-        .map(|row| {
-            let network = |text: String| text.parse::<IpNet>().map_err(|_| damaged("an agreement with something that is no network"));
-            Ok(Held {
-                entitlement: entitlement(row)?,
-                product: row.try_get("product_name")?,
-                under: Under {
-                    term: Window { from: time(row, "term_from")?, until: time(row, "term_until")? },
-                    ended: optional_time(row, "term_ended")?,
-                    draft: flag(row, "draft")?,
-                    reach: Reach {
-                        addresses: texts(row, "addresses")?.into_iter().map(network).collect::<Result<_, _>>()?,
-                        covers: texts(row, "covers")?,
-                    },
-                    suspended: row.try_get::<i64, _>("suspended")? > 0,
-                    terms_pending: row.try_get::<i64, _>("terms_pending")? > 0,
-                },
-            })
-        })
-        .collect()
+    rows.iter().map(|row| Ok((AccountId::known(row.try_get::<String, _>("reader")?), held_row(row)?))).collect()
+}
+
+fn held_row(row: &AnyRow) -> Result<Held, DatabaseError> {
+    let network = |text: String| text.parse::<IpNet>().map_err(|_| damaged("an agreement with something that is no network"));
+    Ok(Held {
+        entitlement: entitlement(row)?,
+        product: row.try_get("product_name")?,
+        under: Under {
+            term: Window { from: time(row, "term_from")?, until: time(row, "term_until")? },
+            ended: optional_time(row, "term_ended")?,
+            draft: flag(row, "draft")?,
+            reach: Reach {
+                addresses: texts(row, "addresses")?.into_iter().map(network).collect::<Result<_, _>>()?,
+                covers: texts(row, "covers")?,
+            },
+            suspended: row.try_get::<i64, _>("suspended")? > 0,
+            terms_pending: row.try_get::<i64, _>("terms_pending")? > 0,
+        },
+    })
+}
+
+const FROM: &str = "FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id
+    JOIN agencies y ON y.id = g.agency_id JOIN accounts w ON w.id = e.proposed_by";
+const SEARCHED: [&str; 9] = ["p.title", "p.name", "y.name", "g.reference", "w.name", "e.purpose", "e.versions", "e.includes", "e.excludes"];
+const LIST: List<'_> = List {
+    from: FROM,
+    id: "e.id",
+    column: "e.proposed_at",
+    of: "(SELECT k.proposed_at FROM entitlements k WHERE k.id = {})",
+    descending: true,
+};
+const BY_END: List<'_> =
+    List { from: FROM, id: "e.id", column: "e.ends_at", of: "(SELECT k.ends_at FROM entitlements k WHERE k.id = {})", descending: false };
+
+/// What [`Line::phase`] tells of a grant, as the database tells it.
+fn meet(phase: Phase, conditions: &mut Conditions, now: Timestamp) {
+    let stage = match phase {
+        Phase::Proposed => "proposed",
+        Phase::Refused => "refused",
+        Phase::Revoked => "revoked",
+        Phase::NotYet | Phase::InForce | Phase::Suspended | Phase::Ended => "approved",
+    };
+    conditions.and(format!("e.state = '{stage}'"));
+    if stage != "approved" {
+        return;
+    }
+    let now = conditions.number(now.micros());
+    let over = format!("(e.ends_at <= {now} OR g.ends_at <= {now} OR (g.ended_at IS NOT NULL AND g.ended_at <= {now}))");
+    let begun = format!("(e.starts_at <= {now} AND g.starts_at <= {now})");
+    let suspended = suspends("e.id, g.id, g.agency_id, e.product_id");
+    conditions.and(match phase {
+        Phase::Ended => over,
+        Phase::Suspended => format!("NOT {over} AND {suspended}"),
+        Phase::NotYet => format!("NOT {over} AND NOT {begun} AND NOT {suspended}"),
+        _ => format!("NOT {over} AND {begun} AND NOT {suspended}"),
+    });
+}
+
+fn conditions(filter: &GrantFilter, now: Timestamp) -> Conditions {
+    let mut all = Conditions::default();
+    if let Some(phase) = filter.phase {
+        meet(phase, &mut all, now);
+    }
+    let texts = [
+        ("g.agency_id =", filter.agency.as_ref().map(AgencyId::as_str)),
+        ("e.agreement_id =", filter.agreement.as_ref().map(AgreementId::as_str)),
+        ("p.name =", Some(filter.product.as_str()).filter(|name| !name.is_empty())),
+        ("e.proposed_by =", filter.by.as_ref().map(AccountId::as_str)),
+        ("e.proposed_by <>", filter.not_by.as_ref().map(AccountId::as_str)),
+    ];
+    for (condition, value) in texts {
+        if let Some(value) = value {
+            let value = all.text(value);
+            all.and(format!("{condition} {value}"));
+        }
+    }
+    if let Some(end) = filter.ends_before {
+        let end = all.number(end.micros());
+        all.and(format!("e.ends_at < {end}"));
+    }
+    if filter.unreviewed {
+        all.and("e.emergency = 1 AND e.reviewed_at IS NULL".to_owned());
+    }
+    all.words(&SEARCHED, &filter.words);
+    all
+}
+
+/// The ids on a page of the grants.
+pub(super) async fn page(database: &Database, filter: &GrantFilter, now: Timestamp, turn: &Turn) -> Result<Page<String>, DatabaseError> {
+    let list = if filter.soonest_first { BY_END } else { LIST };
+    list.page(database, &conditions(filter, now), turn).await
+}
+
+pub(super) async fn count(database: &Database, filter: &GrantFilter, now: Timestamp) -> Result<u64, DatabaseError> {
+    conditions(filter, now).count(database, FROM).await
+}
+
+/// How many grants are in force for each value of a column of theirs or their agreement's.
+pub(super) async fn in_force_by(database: &Database, column: &str, now: Timestamp) -> Result<Vec<(String, u64)>, DatabaseError> {
+    let filter = GrantFilter { phase: Some(Phase::InForce), ..GrantFilter::default() };
+    let from = "FROM entitlements e JOIN agreements g ON g.id = e.agreement_id";
+    conditions(&filter, now).count_by(database, column, from).await
 }

@@ -1,6 +1,9 @@
 //! The people an agreement names: nominated by one administrator, approved by another; and the terms each of them accepts.
 
+mod list;
 mod store;
+
+pub use list::NominationFilter;
 
 use serde_json::json;
 
@@ -101,11 +104,6 @@ impl Entitlements {
     /// Every nomination of a person, newest first.
     pub async fn nominations_of(&self, account: &AccountId) -> Result<Vec<Nominee>, EntitlementError> {
         Ok(store::of_account(&self.database, account).await?)
-    }
-
-    /// Those that wait for a second administrator, oldest first.
-    pub async fn undecided_nominations(&self) -> Result<Vec<Nominee>, EntitlementError> {
-        Ok(store::undecided(&self.database).await?)
     }
 
     pub async fn nomination(&self, id: &str) -> Result<Option<Nominee>, EntitlementError> {

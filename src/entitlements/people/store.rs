@@ -3,9 +3,10 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
+use super::super::paging::{Conditions, List, Page, Turn};
 use super::super::steps::Act;
-use super::super::store::{act, damaged, time};
-use super::{Nomination, Nominee, PendingTerms, Stage};
+use super::super::store::{act, by_ids, damaged, time};
+use super::{Nomination, NominationFilter, Nominee, PendingTerms, Stage};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
 use crate::ids::{AccountId, AgreementId, NominationId};
@@ -59,8 +60,10 @@ pub(super) async fn of_account(database: &Database, account: &AccountId) -> Resu
     nominees(database, "WHERE n.account_id = $1 ORDER BY n.nominated_at DESC, n.id", account.as_str()).await
 }
 
-pub(super) async fn undecided(database: &Database) -> Result<Vec<Nominee>, DatabaseError> {
-    nominees(database, "WHERE n.state = $1 ORDER BY n.nominated_at, n.id", Stage::Nominated.as_str()).await
+/// Those of these ids, in any order.
+pub(super) async fn those(database: &Database, ids: &[String]) -> Result<Vec<Nominee>, DatabaseError> {
+    let rows = by_ids(database, ids, |list| AssertSqlSafe(format!("{NOMINEES} WHERE n.id IN ({list})"))).await?;
+    rows.iter().map(nominee).collect()
 }
 
 pub(super) async fn find(database: &Database, id: &str) -> Result<Option<Nominee>, DatabaseError> {
@@ -198,4 +201,30 @@ pub(super) async fn accept(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+const FROM: &str = "FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
+    JOIN agencies y ON y.id = g.agency_id";
+const SEARCHED: [&str; 4] = ["a.name", "a.email", "y.name", "g.reference"];
+const LIST: List<'_> = List {
+    from: FROM,
+    id: "n.id",
+    column: "n.nominated_at",
+    of: "(SELECT k.nominated_at FROM nominations k WHERE k.id = {})",
+    descending: true,
+};
+
+/// The ids on a page of the nominations.
+pub(super) async fn page(database: &Database, filter: &NominationFilter, turn: &Turn) -> Result<Page<String>, DatabaseError> {
+    let mut conditions = Conditions::default();
+    if let Some(stage) = filter.stage {
+        let stage = conditions.text(stage.as_str());
+        conditions.and(format!("n.state = {stage}"));
+    }
+    if let Some(agency) = &filter.agency {
+        let agency = conditions.text(agency.as_str());
+        conditions.and(format!("g.agency_id = {agency}"));
+    }
+    conditions.words(&SEARCHED, &filter.words);
+    LIST.page(database, &conditions, turn).await
 }

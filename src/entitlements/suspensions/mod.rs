@@ -11,7 +11,7 @@ use crate::audit::{Context, Draft, Kind};
 use crate::database::DatabaseError;
 use crate::ids::SuspensionId;
 
-pub(super) use store::live_on;
+pub(super) use store::{live_on, suspends};
 
 /// What can be suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -61,6 +61,11 @@ pub(in super::super) fn live_on(columns: &str) -> String {
     format!("(SELECT COUNT(*) FROM suspensions s WHERE s.state <> 'lifted' AND s.subject IN ({columns}))")
 }
 
+/// Whether a suspension holds on one of these columns.
+pub(in super::super) fn suspends(columns: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM suspensions s WHERE s.state <> 'lifted' AND s.subject IN ({columns}))")
+}
+
 pub(super) async fn holding(database: &Database) -> Result<Vec<Suspension>, DatabaseError> {
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} WHERE s.state <> 'lifted' ORDER BY s.placed_at DESC, s.id")))
         .fetch_all(database.pool())

@@ -1,48 +1,62 @@
 //! Agencies.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::agreements::{in_force, row as agreement_row};
-use super::grants::{row as grant_row, state_of};
+use super::agreements::{count_of, row as agreement_row};
+use super::grants::{row as grant_row, turn};
 use super::people::row as person_row;
 use super::suspensions::{form_address, notice};
 use super::{Because, Nothing, Trouble, again, done, problem_of};
-use crate::entitlements::{Agency, EntitlementError, NewAgency, Subject, SubjectKind};
+use crate::entitlements::{Agency, EntitlementError, GrantFilter, NewAgency, Subject, SubjectKind, Turn};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
 use crate::web::views::admin::agencies::{AgenciesPage, AgencyForm, AgencyPage, AgencyRow};
-use crate::web::views::admin::grants::GrantState;
 use crate::web::views::format::day;
 use crate::web::views::forms::FieldErrors;
+use crate::web::views::links;
 use crate::web::views::shell::{Notice, Place, Tone};
 
 type Answer = Result<Response, WebError>;
 
-pub(super) async fn list(who: Administering, State(portal): State<AppState>) -> Answer {
-    let now = portal.clock.now();
-    let accounts = portal.accounts.list().await?;
-    let agreements = portal.entitlements.agreements().await?;
-    let grants = portal.entitlements.list().await?;
-    let rows = portal.entitlements.agencies().await?.into_iter().map(|agency| AgencyRow {
-        people: count(accounts.iter().filter(|account| account.agency.as_ref().is_some_and(|of| of.id == agency.id))),
-        agreements_in_force: count(agreements.iter().filter(|agreement| agreement.agency == agency.id && agreement.in_force(now))),
-        grants_in_force: count(grants.iter().filter(|line| line.agency == agency.id && state_of(line, now) == GrantState::InForce)),
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    /// Words to be found.
+    q: String,
+    /// The agency that the page lies behind, or before.
+    after: String,
+    before: String,
+}
+
+pub(super) async fn list(who: Administering, State(portal): State<AppState>, Query(filter): Query<Filter>) -> Answer {
+    let page = portal.entitlements.agencies_page(&filter.q, &turn(&filter.after, &filter.before)).await?;
+    let people = portal.entitlements.people_by_agency().await?;
+    let agreements = portal.entitlements.agreements_in_force().await?;
+    let grants = portal.entitlements.in_force_by_agency().await?;
+    let at = |name, id: &Option<String>| id.as_deref().map(|id| links::query("/admin/agencies", &[("q", &filter.q), (name, id)]));
+    let rows = page.rows.into_iter().map(|agency| AgencyRow {
+        people: count_of(&people, agency.id.as_str()),
+        agreements_in_force: count_of(&agreements, agency.id.as_str()),
+        grants_in_force: count_of(&grants, agency.id.as_str()),
         suspended: agency.suspended,
         eligible: agency.ineligible.is_none(),
         id: agency.slug,
         name: agency.name,
         country: agency.country,
     });
-    html(&AgenciesPage { rows: rows.collect(), shell: who.shell(&portal, "Agencies", Place::Agencies).await? })
-}
-
-pub(super) fn count(of: impl Iterator) -> u64 {
-    of.count() as u64
+    html(&AgenciesPage {
+        rows: rows.collect(),
+        shell: who.shell(&portal, "Agencies", Place::Agencies).await?,
+        total: page.total,
+        earlier: at("before", &page.before),
+        later: at("after", &page.after),
+        words: filter.q,
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -153,7 +167,9 @@ pub(super) async fn show(who: Administering, State(portal): State<AppState>, Pat
 
 async fn page(who: &SignedIn, portal: &AppState, agency: Agency, trouble: Trouble) -> Answer {
     let now = portal.clock.now();
-    let grants = portal.entitlements.list().await?;
+    let of_agency = GrantFilter { agency: Some(agency.id.clone()), ..GrantFilter::default() };
+    let grants = portal.entitlements.grants(&of_agency, &Turn::First).await?;
+    let in_force = portal.entitlements.in_force_by_agreement().await?;
     let agreements = portal.entitlements.agreements_of(&agency.id).await?;
     let accounts = portal.accounts.list().await?.into_iter();
     let mut notices: Vec<Notice> = notice(portal, agency.id.as_str()).await?.into_iter().collect();
@@ -167,8 +183,10 @@ async fn page(who: &SignedIn, portal: &AppState, agency: Agency, trouble: Troubl
         csrf: shell.csrf.clone(),
         shell,
         people: accounts.filter(|account| account.agency.as_ref().is_some_and(|of| of.id == agency.id)).map(person_row).collect(),
-        agreements: agreements.iter().map(|of| agreement_row(of, &agency.name, in_force(&grants, of, now), now)).collect(),
-        grants: grants.iter().filter(|line| line.agency == agency.id).map(|line| grant_row(line, now)).collect(),
+        agreements: agreements.iter().map(|of| agreement_row(of, &agency.name, count_of(&in_force, of.id.as_str()), now)).collect(),
+        all_grants: grants.after.is_some().then(|| links::query("/admin/grants", &[("agency", &agency.slug)])),
+        total_grants: grants.total,
+        grants: grants.rows.iter().map(|line| grant_row(line, now)).collect(),
         notices,
         eligible: agency.ineligible.is_none(),
         suspend: (!agency.suspended).then(|| form_address(&subject)),

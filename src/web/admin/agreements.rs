@@ -5,16 +5,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::agencies::count;
 use super::agreement_form::{Typed, read};
 use super::fields::last_moment;
-use super::grants::{agencies, choice, row as grant_row, state_of};
+use super::grants::{agencies, choice, row as grant_row, turn};
 use super::nominations::row as nominee_row;
 use super::suspensions::{form_address, notice};
 use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
 use crate::clock::Timestamp;
 use crate::entitlements::{
-    Agreement, Amendment, AmendmentStage, EntitlementError, Line, NominationStage, REMINDERS, Standing, Subject, SubjectKind,
+    Agreement, AgreementFilter, Amendment, AmendmentStage, EntitlementError, GrantFilter, NominationStage, Phase, REMINDERS, Standing,
+    Subject, SubjectKind, Turn,
 };
 use crate::ids::AmendmentId;
 use crate::web::AppState;
@@ -25,29 +25,91 @@ use crate::web::page::html;
 use crate::web::views::admin::agencies::{
     AgreementForm, AgreementPage, AgreementRow, AgreementsPage, AmendmentView, Fact, TermsPage, TermsRow,
 };
-use crate::web::views::admin::grants::GrantState;
 use crate::web::views::format::{day, moment, series};
 use crate::web::views::forms::FieldErrors;
+use crate::web::views::links;
 use crate::web::views::shell::{Notice, Place, Tone};
 
 type Answer = Result<Response, WebError>;
 
+const STANDINGS: [(&str, Standing); 7] = [
+    ("draft", Standing::Draft),
+    ("signed", Standing::Signed),
+    ("in-force", Standing::InForce),
+    ("renewal", Standing::RenewalDue),
+    ("suspended", Standing::Suspended),
+    ("expired", Standing::Expired),
+    ("terminated", Standing::Terminated),
+];
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Filter {
-    /// `renewal` for those whose terms end soon.
+    state: String,
+    agency: String,
+    /// Words to be found.
+    q: String,
+    /// `renewal`: those whose terms end soon.
     due: String,
+    /// The agreement that the page lies behind, or before.
+    after: String,
+    before: String,
+}
+
+impl Filter {
+    fn standing(&self) -> Result<Vec<Standing>, WebError> {
+        if self.state.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = STANDINGS.iter().find(|(value, _)| *value == self.state);
+        found.map(|(_, standing)| vec![*standing]).ok_or_else(|| {
+            let known: Vec<&str> = STANDINGS.iter().map(|(value, _)| *value).collect();
+            WebError::BadRequest(format!("There is no such state of an agreement. There are {}.", known.join(", ")))
+        })
+    }
+
+    /// Another page of the same list.
+    fn at(&self, turn: (&str, &str)) -> String {
+        links::query("/admin/agreements", &[("state", &self.state), ("agency", &self.agency), ("due", &self.due), ("q", &self.q), turn])
+    }
 }
 
 pub(super) async fn list(who: Administering, State(portal): State<AppState>, Query(filter): Query<Filter>) -> Answer {
     let now = portal.clock.now();
     let due = filter.due == "renewal";
-    let agencies = portal.entitlements.agencies().await?;
-    let grants = portal.entitlements.list().await?;
-    let agreements = if due { portal.entitlements.renewals().await? } else { portal.entitlements.agreements().await? };
-    let name = |of: &Agreement| agencies.iter().find(|agency| agency.id == of.agency).map_or("", |agency| agency.name.as_str());
-    let rows = agreements.iter().map(|of| row(of, name(of), in_force(&grants, of, now), now)).collect();
-    html(&AgreementsPage { shell: who.shell(&portal, "Agreements", Place::Agencies).await?, rows, due })
+    let agency = match filter.agency.as_str() {
+        "" => None,
+        key => Some(portal.entitlements.agency(key).await?.ok_or(WebError::NotFound)?),
+    };
+    let wanted = AgreementFilter {
+        standing: filter.standing()?,
+        due,
+        agency: agency.as_ref().map(|agency| agency.id.clone()),
+        words: filter.q.clone(),
+    };
+    let page = portal.entitlements.agreements_page(&wanted, &turn(&filter.after, &filter.before)).await?;
+    let names = portal.entitlements.agencies().await?;
+    let name = |of: &Agreement| names.iter().find(|agency| agency.id == of.agency).map_or("", |agency| agency.name.as_str());
+    let in_force = portal.entitlements.in_force_by_agreement().await?;
+    html(&AgreementsPage {
+        shell: who.shell(&portal, "Agreements", Place::Agencies).await?,
+        rows: page.rows.iter().map(|of| row(of, name(of), count_of(&in_force, of.id.as_str()), now)).collect(),
+        total: page.total,
+        sooner: page.before.as_deref().map(|id| filter.at(("before", id))),
+        later: page.after.as_deref().map(|id| filter.at(("after", id))),
+        states: STANDINGS.iter().map(|(value, standing)| choice(*value, standing.words())).collect(),
+        agencies: names.iter().map(|agency| choice(agency.slug.clone(), agency.name.clone())).collect(),
+        filtered: !filter.state.is_empty() || agency.is_some() || !filter.q.is_empty(),
+        due,
+        agency: agency.map(|agency| agency.slug).unwrap_or_default(),
+        state: filter.state,
+        words: filter.q,
+    })
+}
+
+/// The number counted for an id.
+pub(super) fn count_of(counted: &[(String, u64)], id: &str) -> u64 {
+    counted.iter().find(|(known, _)| known == id).map_or(0, |(_, number)| *number)
 }
 
 pub(super) async fn form(who: Administering, State(portal): State<AppState>, Query(mut typed): Query<Typed>) -> Answer {
@@ -285,8 +347,11 @@ pub(super) async fn page(who: &SignedIn, portal: &AppState, agreement: Agreement
     let now = portal.clock.now();
     let agency = portal.entitlements.agency(agreement.agency.as_str()).await?.ok_or(WebError::NotFound)?;
     let nominees = portal.entitlements.nominees(&agreement.id).await?;
-    let grants = portal.entitlements.list().await?;
+    let under = GrantFilter { agreement: Some(agreement.id.clone()), ..GrantFilter::default() };
+    let grants = portal.entitlements.grants(&under, &Turn::First).await?;
+    let in_force = portal.entitlements.count_grants(&GrantFilter { phase: Some(Phase::InForce), ..under }).await?;
     let terms = portal.entitlements.terms(&agreement.id).await?;
+    let documents = portal.entitlements.documents(&agreement.id).await?;
     let named = |account: &crate::ids::AccountId| {
         nominees.iter().any(|nominee| {
             nominee.nomination.account == *account
@@ -318,14 +383,17 @@ pub(super) async fn page(who: &SignedIn, portal: &AppState, agreement: Agreement
         nominees: nominees.iter().map(nominee_row).collect(),
         may_name,
         account,
-        grants: grants.iter().filter(|line| line.entitlement.agreement == agreement.id).map(|line| grant_row(line, now)).collect(),
+        all_grants: grants.after.is_some().then(|| links::query("/admin/grants", &[("agreement", agreement.id.as_str())])),
+        total_grants: grants.total,
+        grants: grants.rows.iter().map(|line| grant_row(line, now)).collect(),
         amendments: amendments.iter().map(|of| amendment(of, &agreement, who)).collect(),
         terms: terms.first().map(|newest| newest.version),
+        documents: documents.iter().filter(|document| !document.replaced).count(),
         may_sign: agreement.draft && open,
         may_edit: open,
         may_end: open,
         suspend: (open && !agreement.draft && !agreement.suspended).then(|| form_address(&subject)),
-        agreement: row(&agreement, &agency.name, in_force(&grants, &agreement, now), now),
+        agreement: row(&agreement, &agency.name, in_force, now),
         reason: trouble.reason,
         errors: trouble.errors,
     })
@@ -385,11 +453,6 @@ fn amendment(of: &Amendment, agreement: &Agreement, who: &SignedIn) -> Amendment
         state,
         class,
     }
-}
-
-/// How many grants under an agreement are in force.
-pub(super) fn in_force(grants: &[Line], under: &Agreement, now: Timestamp) -> u64 {
-    count(grants.iter().filter(|line| line.entitlement.agreement == under.id && state_of(line, now) == GrantState::InForce))
 }
 
 pub(super) fn row(agreement: &Agreement, agency: &str, grants_in_force: u64, now: Timestamp) -> AgreementRow {

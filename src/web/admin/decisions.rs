@@ -1,12 +1,15 @@
 //! One grant: its life so far, what it opens in words, and deciding on it.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::fields::last_moment;
-use super::grants::{end, scope_words, start, state_of};
+use super::grants::{scope_words, state_of};
+use super::previews::{self, Asked};
 use super::suspensions::{form_address, notice};
-use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
+use super::{Because, Trouble, again, confirmed, done, problem_of};
 use crate::access::fits;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
@@ -17,22 +20,54 @@ use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
-use crate::web::views::admin::grants::{Decisions, GrantPage, GrantState, Step, StepState};
+use crate::web::views::admin::grants::{Decisions, GrantPage, GrantState, Reveal, Step, StepState};
 use crate::web::views::format::{counted, day, moment, series};
 use crate::web::views::shell::{Notice, Place, Tone};
 
 type Answer = Result<Response, WebError>;
 
-pub(super) async fn show(who: Administering, State(portal): State<AppState>, Path(id): Path<String>) -> Answer {
-    let line = find(&portal, &id).await?;
-    let trouble = Trouble::none(&who, &address(&line)).await?;
-    page(&who, &portal, line, trouble).await
+/// What a page of a grant shows besides.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Shows {
+    /// "now": what it opens, of a grant that was decided on.
+    opens: String,
 }
 
-pub(super) async fn approve(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, _: Protected<Nothing>) -> Answer {
+/// What an approver looked at.
+#[derive(Deserialize)]
+pub(super) struct Looked {
+    #[serde(default)]
+    seen: String,
+}
+
+pub(super) async fn show(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, Query(shows): Query<Shows>) -> Answer {
     let line = find(&portal, &id).await?;
+    let trouble = Trouble::none(&who, &address(&line)).await?;
+    page(&who, &portal, line, trouble, shows.opens == "now").await
+}
+
+pub(super) async fn approve(who: Administering, State(portal): State<AppState>, Path(id): Path<String>, form: Protected<Looked>) -> Answer {
+    let line = find(&portal, &id).await?;
+    let digest = form.into_inner().seen;
     let by = confirmed(&who, &portal, &address(&line), "approve this grant", "").await?;
-    let decided = portal.entitlements.approve(&line.entitlement.id, &by, &who.visit.context).await;
+    let mut seen = None;
+    if may_approve(&portal, &line, &who) {
+        let foreseen = previews::foresee_grant(&who, &portal, &line).await?;
+        seen = previews::seen(&who, &foreseen, &digest).await?;
+        // Somebody may have decided meanwhile. What cannot be approved is told below, whatever was looked at.
+        let line = find(&portal, &id).await?;
+        if seen.is_none() && may_approve(&portal, &line, &who) {
+            let sentence = if digest.is_empty() {
+                "Nothing was approved: look at what it opens first. It is shown here."
+            } else {
+                "Nothing was approved: what it opens has changed since you looked. This is what it opens now."
+            };
+            let trouble = Trouble::at(String::new(), "", sentence);
+            return Ok(again(StatusCode::CONFLICT, page(&who, &portal, line, trouble, false).await?));
+        }
+    }
+    let decided = portal.entitlements.approve_seen(&line.entitlement.id, seen.as_ref(), &by, &who.visit.context).await;
     answer(&who, &portal, &id, (decided, "Approved.", String::new())).await
 }
 
@@ -87,7 +122,12 @@ async fn answer(who: &SignedIn, portal: &AppState, id: &str, decided: (Result<()
     };
     let (status, field, problem) = problem_of(error)?;
     let line = find(portal, id).await?;
-    Ok(again(status, page(who, portal, line, Trouble::at(reason, field, problem)).await?))
+    Ok(again(status, page(who, portal, line, Trouble::at(reason, field, problem), false).await?))
+}
+
+fn may_approve(portal: &AppState, line: &Line, who: &SignedIn) -> bool {
+    let now = portal.clock.now();
+    Choices::of(line, state_of(line, now), who, now).may.approve
 }
 
 async fn find(portal: &AppState, id: &str) -> Result<Line, WebError> {
@@ -98,14 +138,16 @@ fn address(line: &Line) -> String {
     format!("/admin/grants/{}", line.entitlement.id)
 }
 
-async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -> Answer {
+async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble, opens: bool) -> Answer {
     let now = portal.clock.now();
     let people = people(portal, &line).await?;
     let agency = portal.entitlements.agency(line.agency.as_str()).await?.ok_or(WebError::NotFound)?;
     let shell = who.shell(portal, &format!("Grant {} to {}", line.product_title, line.agency_name), Place::Grants).await?;
     let state = state_of(&line, now);
     let choices = Choices::of(&line, state, who, now);
-    let notices = notices(portal, &line, state, people.is_empty()).await?;
+    // What waits for a decision is shown to whoever may decide; of the rest it is counted when somebody asks.
+    let reveal = if opens || state == GrantState::Proposed { Some(reveal(who, portal, &line).await?) } else { None };
+    let notices = notices(portal, &line, state, reveal.is_none(), people.is_empty()).await?;
     let subject = Subject {
         kind: SubjectKind::Grant,
         id: line.entitlement.id.to_string(),
@@ -123,8 +165,7 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
         agency_id: agency.slug,
         steps: steps(&line, state, now),
         sentence: sentence(&line, state, people.len(), now),
-        // File names are source, and an administrator sees none.
-        reveal: None,
+        reveal,
         notices,
         agreement_id: line.entitlement.agreement.to_string(),
         agreement_from: line.agreement_term.from.micros(),
@@ -148,6 +189,21 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble) -
         agreement: line.agreement_reference,
         purpose: line.entitlement.purpose,
     })
+}
+
+/// What it opens, counted now, and what has changed since it was proposed.
+async fn reveal(who: &SignedIn, portal: &AppState, line: &Line) -> Result<Reveal, WebError> {
+    let agreement = portal.entitlements.agreement(line.entitlement.agreement.as_str()).await?.ok_or(WebError::NotFound)?;
+    let foreseen = previews::foresee_grant(who, portal, line).await?;
+    let asked = Asked {
+        product: &line.product_name,
+        scope: &line.entitlement.scope,
+        versions: &line.entitlement.versions,
+        until: line.entitlement.window.until,
+        agreement: &agreement,
+    };
+    let (reveal, preview) = previews::show(who, portal, foreseen, &asked).await?;
+    Ok(Reveal { since: previews::since(line.foreseen.as_ref(), &preview.figures()), ..reveal })
 }
 
 /// What this administrator may do about a grant now. The room decides again when it is done.
@@ -218,7 +274,7 @@ fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
                 format!("Approval by {missing} other administrators")
             };
             steps.push(step(words, StepState::Now));
-            steps.push(step(format!("In force from {} to {}", day(start(line).micros()), day(last_moment(end(line)))), StepState::Later));
+            steps.push(step(format!("In force from {} to {}", day(line.start().micros()), day(last_moment(line.end()))), StepState::Later));
         }
         Life::Refused { refused, .. } => steps.push(step(by("Refused", &line.decider, refused.at), StepState::Stopped)),
         Life::Approved { approved } => {
@@ -230,9 +286,9 @@ fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
                 }),
             }
             steps.push(match state {
-                GrantState::NotYet => step(format!("In force from {}", day(start(line).micros())), StepState::Later),
-                GrantState::Ended => step(format!("Ended on {}", day(last_moment(end(line)))), StepState::Done),
-                _ => step(format!("In force since {}", day(start(line).max(approved.at).min(now).micros())), StepState::Now),
+                GrantState::NotYet => step(format!("In force from {}", day(line.start().micros())), StepState::Later),
+                GrantState::Ended => step(format!("Ended on {}", day(last_moment(line.end()))), StepState::Done),
+                _ => step(format!("In force since {}", day(line.start().max(approved.at).min(now).micros())), StepState::Now),
             });
         }
         Life::Revoked { approved, revoked, .. } => {
@@ -247,11 +303,11 @@ fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
 fn sentence(line: &Line, state: GrantState, people: usize, now: Timestamp) -> String {
     let readers = counted(people as u64, "named reviewer", "named reviewers");
     let what = format!("{} of {}, versions {}", opened(line), line.product_title, series(&line.entitlement.versions));
-    let (from, until) = (day(start(line).micros()), day(last_moment(end(line))));
+    let (from, until) = (day(line.start().micros()), day(last_moment(line.end())));
     match (&line.entitlement.state, state) {
         (Life::Refused { reason, .. }, _) => format!("It was refused and opens nothing. The reason: {reason}"),
         (Life::Revoked { reason, .. }, _) => format!("It was revoked and opens nothing. The reason: {reason}"),
-        (Life::Proposed, _) if now < start(line) => {
+        (Life::Proposed, _) if now < line.start() => {
             format!(
                 "Approving opens {what}, to {readers} of {}. It takes effect on {from} and ends by itself on {until}.",
                 line.agency_name
@@ -286,7 +342,7 @@ async fn people(portal: &AppState, line: &Line) -> Result<Vec<String>, WebError>
 }
 
 /// What an approver should know before deciding.
-async fn notices(portal: &AppState, line: &Line, state: GrantState, nobody: bool) -> Result<Vec<Notice>, WebError> {
+async fn notices(portal: &AppState, line: &Line, state: GrantState, uncounted: bool, nobody: bool) -> Result<Vec<Notice>, WebError> {
     let mut notices = Vec::new();
     if matches!(state, GrantState::Refused | GrantState::Revoked | GrantState::Ended) {
         return Ok(notices);
@@ -306,6 +362,10 @@ async fn notices(portal: &AppState, line: &Line, state: GrantState, nobody: bool
     if line.agreement_ended.is_some() {
         let text = "The agreement was ended before its term, so this grant opens nothing, approved or not.";
         notices.push(Notice::new(Tone::Look, text).link("The agreement", &agreement));
+    }
+    if !uncounted {
+        // What was counted says the rest.
+        return Ok(notices);
     }
     if nobody {
         let text = "The agreement names no reviewer yet, so nobody can read anything under it.";

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::fields::last_moment;
 use crate::clock::Timestamp;
-use crate::entitlements::{Line, PathScope, State as Life};
+use crate::entitlements::{GrantFilter, Line, PathScope, Phase, Turn};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::guard::Administering;
@@ -18,17 +18,15 @@ use crate::web::views::links;
 use crate::web::views::shell::Place;
 
 const ADDRESS: &str = "/admin/grants";
-/// Grants on one page.
-const PAGE: usize = 100;
 
-const STATES: [(&str, GrantState); 7] = [
-    ("proposed", GrantState::Proposed),
-    ("not-yet", GrantState::NotYet),
-    ("in-force", GrantState::InForce),
-    ("suspended", GrantState::Suspended),
-    ("ended", GrantState::Ended),
-    ("refused", GrantState::Refused),
-    ("revoked", GrantState::Revoked),
+const STATES: [(&str, Phase); 7] = [
+    ("proposed", Phase::Proposed),
+    ("not-yet", Phase::NotYet),
+    ("in-force", Phase::InForce),
+    ("suspended", Phase::Suspended),
+    ("ended", Phase::Ended),
+    ("refused", Phase::Refused),
+    ("revoked", Phase::Revoked),
 ];
 
 #[derive(Default, Deserialize)]
@@ -36,71 +34,83 @@ const STATES: [(&str, GrantState); 7] = [
 pub(super) struct Filters {
     state: String,
     agency: String,
+    agreement: String,
     product: String,
-    /// The page of the list, counted from 1.
-    page: String,
+    /// Words to be found.
+    q: String,
+    /// The grant that the page lies behind, or before.
+    after: String,
+    before: String,
 }
 
 impl Filters {
-    fn state(&self) -> Result<Option<GrantState>, WebError> {
+    fn phase(&self) -> Result<Option<Phase>, WebError> {
         if self.state.is_empty() {
             return Ok(None);
         }
         let found = STATES.iter().find(|(value, _)| *value == self.state);
-        found.map(|(_, state)| Some(*state)).ok_or_else(|| {
+        found.map(|(_, phase)| Some(*phase)).ok_or_else(|| {
             let known: Vec<&str> = STATES.iter().map(|(value, _)| *value).collect();
             WebError::BadRequest(format!("There is no such state of a grant. There are {}.", known.join(", ")))
         })
     }
 
-    fn page(&self) -> Result<usize, WebError> {
-        match self.page.as_str() {
-            "" => Ok(1),
-            text => text
-                .parse()
-                .ok()
-                .filter(|&page| page > 0)
-                .ok_or_else(|| WebError::BadRequest("Pages are counted from 1, so the page must be a number from 1 on.".to_owned())),
-        }
-    }
-
-    /// The address of another page of the same list.
-    fn at(&self, page: usize) -> String {
-        let page = if page == 1 { String::new() } else { page.to_string() };
-        let pairs = [("state", &self.state), ("agency", &self.agency), ("product", &self.product), ("page", &page)];
-        links::query(ADDRESS, &pairs.map(|(name, value)| (name, value.as_str())))
+    /// Another page of the same list.
+    fn at(&self, turn: (&str, &str)) -> String {
+        let pairs =
+            [("state", &self.state), ("agency", &self.agency), ("agreement", &self.agreement), ("product", &self.product), ("q", &self.q)];
+        let mut pairs = pairs.map(|(name, value)| (name, value.as_str())).to_vec();
+        pairs.push(turn);
+        links::query(ADDRESS, &pairs)
     }
 }
 
 pub(super) async fn list(who: Administering, State(portal): State<AppState>, Query(filters): Query<Filters>) -> Result<Response, WebError> {
-    let (state, page) = (filters.state()?, filters.page()?);
+    let phase = filters.phase()?;
     let now = portal.clock.now();
     let agency = match filters.agency.as_str() {
         "" => None,
         key => Some(portal.entitlements.agency(key).await?.ok_or(WebError::NotFound)?),
     };
-    let lines = portal.entitlements.list().await?;
-    let rows: Vec<GrantRow> = lines
-        .iter()
-        .filter(|line| state.is_none_or(|state| state_of(line, now) == state))
-        .filter(|line| agency.as_ref().is_none_or(|agency| agency.id == line.agency))
-        .filter(|line| filters.product.is_empty() || line.product_name == filters.product)
-        .map(|line| row(line, now))
-        .collect();
-    let before = page.saturating_sub(1).saturating_mul(PAGE);
+    let agreement = match filters.agreement.as_str() {
+        "" => None,
+        key => Some(portal.entitlements.agreement(key).await?.ok_or(WebError::NotFound)?),
+    };
+    let wanted = GrantFilter {
+        phase,
+        agency: agency.as_ref().map(|agency| agency.id.clone()),
+        agreement: agreement.as_ref().map(|agreement| agreement.id.clone()),
+        product: filters.product.clone(),
+        words: filters.q.clone(),
+        ..GrantFilter::default()
+    };
+    let page = portal.entitlements.grants(&wanted, &turn(&filters.after, &filters.before)).await?;
+    let filtered = phase.is_some() || agency.is_some() || agreement.is_some() || !filters.product.is_empty() || !filters.q.is_empty();
     html(&GrantsPage {
         shell: who.shell(&portal, "Grants", Place::Grants).await?,
-        newer: (page > 1).then(|| filters.at(page - 1)),
-        older: (rows.len() > before.saturating_add(PAGE)).then(|| filters.at(page + 1)),
-        rows: rows.into_iter().skip(before).take(PAGE).collect(),
-        states: STATES.iter().map(|(value, state)| choice(*value, state.words())).collect(),
+        newer: page.before.as_deref().map(|id| filters.at(("before", id))),
+        older: page.after.as_deref().map(|id| filters.at(("after", id))),
+        rows: page.rows.iter().map(|line| row(line, now)).collect(),
+        total: page.total,
+        states: STATES.iter().map(|(value, phase)| choice(*value, state(*phase).words())).collect(),
         agencies: agencies(&portal).await?,
         products: products(&portal).await?,
-        filtered: state.is_some() || agency.is_some() || !filters.product.is_empty(),
+        filtered,
         agency: agency.map(|agency| agency.slug).unwrap_or_default(),
+        agreement: agreement.map(|agreement| agreement.reference).unwrap_or_default(),
         state: filters.state,
         product: filters.product,
+        words: filters.q,
     })
+}
+
+/// Which page of a list an address asks for.
+pub(super) fn turn(after: &str, before: &str) -> Turn {
+    match (after, before) {
+        ("", "") => Turn::First,
+        ("", before) => Turn::Before(before.to_owned()),
+        (after, _) => Turn::After(after.to_owned()),
+    }
 }
 
 pub(super) fn choice(value: impl Into<String>, label: impl Into<String>) -> Choice {
@@ -121,26 +131,19 @@ pub(super) async fn products(portal: &AppState) -> Result<Vec<Choice>, WebError>
 
 /// Where a grant is in its life at this moment.
 pub(in crate::web) fn state_of(line: &Line, now: Timestamp) -> GrantState {
-    match &line.entitlement.state {
-        Life::Proposed => GrantState::Proposed,
-        Life::Refused { .. } => GrantState::Refused,
-        Life::Revoked { .. } => GrantState::Revoked,
-        Life::Approved { .. } if now >= end(line) => GrantState::Ended,
-        Life::Approved { .. } if line.suspended => GrantState::Suspended,
-        Life::Approved { .. } if now < start(line) => GrantState::NotYet,
-        Life::Approved { .. } => GrantState::InForce,
+    state(line.phase(now))
+}
+
+fn state(phase: Phase) -> GrantState {
+    match phase {
+        Phase::Proposed => GrantState::Proposed,
+        Phase::NotYet => GrantState::NotYet,
+        Phase::InForce => GrantState::InForce,
+        Phase::Suspended => GrantState::Suspended,
+        Phase::Ended => GrantState::Ended,
+        Phase::Refused => GrantState::Refused,
+        Phase::Revoked => GrantState::Revoked,
     }
-}
-
-/// The first moment at which a grant, once approved, opens anything: its window and its agreement's term have both begun.
-pub(super) fn start(line: &Line) -> Timestamp {
-    line.entitlement.window.from.max(line.agreement_term.from)
-}
-
-/// The first moment at which it no longer does: its window, its agreement's term, or the agreement itself is over.
-pub(in crate::web) fn end(line: &Line) -> Timestamp {
-    let end = line.entitlement.window.until.min(line.agreement_term.until);
-    line.agreement_ended.map_or(end, |ended| ended.min(end))
 }
 
 pub(in crate::web) fn row(line: &Line, now: Timestamp) -> GrantRow {
@@ -170,7 +173,7 @@ pub(in crate::web) fn scope_words(scope: &PathScope) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::catalog::RepoPath;
-    use crate::entitlements::{Act, Entitlement, Readers, Window};
+    use crate::entitlements::{Act, Entitlement, Readers, State as Life, Window};
     use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
 
     pub(in crate::web::admin) fn at(second: i64) -> Timestamp {
@@ -211,6 +214,7 @@ pub(super) mod tests {
             revoker: Some("Third".to_owned()),
             reviewer: None,
             suspended: false,
+            foreseen: None,
         }
     }
 
@@ -254,13 +258,10 @@ pub(super) mod tests {
     #[test]
     fn filters_keep_themselves_in_the_addresses_of_other_pages() {
         let filters = Filters { state: "in-force".to_owned(), agency: "agency-one".to_owned(), ..Filters::default() };
-        assert_eq!(filters.at(2), "/admin/grants?state=in-force&agency=agency-one&page=2");
-        assert_eq!(filters.at(1), "/admin/grants?state=in-force&agency=agency-one");
-        assert_eq!(filters.state().unwrap(), Some(GrantState::InForce));
-        assert_eq!(filters.page().unwrap(), 1);
-        for odd in ["0", "-1", "x"] {
-            assert!(Filters { page: odd.to_owned(), ..Filters::default() }.page().is_err());
-        }
-        assert!(Filters { state: "open".to_owned(), ..Filters::default() }.state().is_err());
+        assert_eq!(filters.at(("after", "ent_1")), "/admin/grants?state=in-force&agency=agency-one&after=ent_1");
+        assert_eq!(filters.phase().unwrap(), Some(Phase::InForce));
+        assert!(Filters { state: "open".to_owned(), ..Filters::default() }.phase().is_err());
+        assert_eq!(turn("", ""), Turn::First);
+        assert_eq!((turn("a", ""), turn("", "b")), (Turn::After("a".to_owned()), Turn::Before("b".to_owned())));
     }
 }

@@ -1,14 +1,16 @@
-//! Administrators: grants and their approval, agencies, agreements, people, products. None of these pages shows source, a
-//! file's name, or what readers did.
+//! Administrators: grants and their approval, agencies, agreements, people, products. None of these pages shows source or what
+//! readers did; names of files only the preview of a grant, which is recorded first.
 
 mod agencies;
 mod agreement_form;
 mod agreements;
 mod decisions;
+mod documents;
 pub(super) mod fields;
 mod grants;
 mod nominations;
 mod people;
+mod previews;
 mod products;
 mod progress;
 mod product_settings;
@@ -22,13 +24,14 @@ use serde::Deserialize;
 
 pub(super) use agreements::reminder_words;
 pub(super) use fields::last_moment;
-pub(super) use grants::{row as grant_row, scope_words, state_of};
+pub(super) use grants::{row as grant_row, scope_words};
 pub(super) use products::{all_alarms as product_alarms, version_row};
 
 use super::AppState;
 use super::error::WebError;
 use super::guard::{Administering, SignedIn};
 use super::routes::Routes;
+use super::upload::LARGEST_UPLOAD;
 use super::views::forms::FieldErrors;
 use crate::accounts::StepUp;
 use crate::entitlements::EntitlementError;
@@ -69,7 +72,11 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/agreements/{id}/amendments/{amendment}/refuse", agreements::refuse_amendment)
         .get::<Administering, _, _>("/admin/agreements/{id}/terms", agreements::terms)
         .post::<Administering, _, _>("/admin/agreements/{id}/terms", agreements::publish_terms)
+        .get::<Administering, _, _>("/admin/agreements/{id}/documents", documents::list)
+        .post_large::<Administering, _, _>("/admin/agreements/{id}/documents", LARGEST_UPLOAD, documents::attach)
+        .get::<Administering, _, _>("/admin/agreements/{id}/documents/{document}", documents::download)
         .post::<Administering, _, _>("/admin/agreements/{id}/people", nominations::nominate)
+        .get::<Administering, _, _>("/admin/nominations", nominations::list)
         .get::<Administering, _, _>("/admin/nominations/{id}", nominations::show)
         .post::<Administering, _, _>("/admin/nominations/{id}/approve", nominations::approve)
         .post::<Administering, _, _>("/admin/nominations/{id}/refuse", nominations::refuse)

@@ -1,18 +1,20 @@
 //! Who an agreement names: nominating, deciding, withdrawing.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::grants::{agencies, choice, turn};
 use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
-use crate::entitlements::{EntitlementError, NominationStage as Stage, Nominee};
+use crate::entitlements::{EntitlementError, NominationFilter, NominationStage as Stage, Nominee};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
-use crate::web::views::admin::people::{NominationPage, NomineeRow};
+use crate::web::views::admin::people::{NominationPage, NominationsPage, NomineeRow};
 use crate::web::views::format::moment;
+use crate::web::views::links;
 use crate::web::views::shell::Place;
 
 type Answer = Result<Response, WebError>;
@@ -48,6 +50,58 @@ pub(super) async fn nominate(
             Ok(again(status, super::agreements::page(&who, &portal, agreement, key, trouble).await?))
         }
     }
+}
+
+const STATES: [(&str, Stage, &str); 4] = [
+    ("nominated", Stage::Nominated, "Awaits approval"),
+    ("approved", Stage::Approved, "Approved"),
+    ("refused", Stage::Refused, "Refused"),
+    ("withdrawn", Stage::Withdrawn, "Withdrawn"),
+];
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    state: String,
+    agency: String,
+    /// Words to be found.
+    q: String,
+    /// The nomination that the page lies behind, or before.
+    after: String,
+    before: String,
+}
+
+pub(super) async fn list(who: Administering, State(portal): State<AppState>, Query(filter): Query<Filter>) -> Answer {
+    let stage = match filter.state.as_str() {
+        "" => None,
+        state => Some(STATES.iter().find(|(value, _, _)| *value == state).map(|(_, stage, _)| *stage).ok_or_else(|| {
+            let known: Vec<&str> = STATES.iter().map(|(value, _, _)| *value).collect();
+            WebError::BadRequest(format!("There is no such state of a nomination. There are {}.", known.join(", ")))
+        })?),
+    };
+    let agency = match filter.agency.as_str() {
+        "" => None,
+        key => Some(portal.entitlements.agency(key).await?.ok_or(WebError::NotFound)?),
+    };
+    let wanted = NominationFilter { stage, agency: agency.as_ref().map(|agency| agency.id.clone()), words: filter.q.clone() };
+    let page = portal.entitlements.nominations(&wanted, &turn(&filter.after, &filter.before)).await?;
+    let at = |name, id: &Option<String>| {
+        let pairs = [("state", filter.state.as_str()), ("agency", filter.agency.as_str()), ("q", filter.q.as_str())];
+        id.as_deref().map(|id| links::query("/admin/nominations", &[pairs.as_slice(), &[(name, id)]].concat()))
+    };
+    html(&NominationsPage {
+        shell: who.shell(&portal, "Nominations", Place::Agencies).await?,
+        rows: page.rows.iter().map(row).collect(),
+        total: page.total,
+        newer: at("before", &page.before),
+        older: at("after", &page.after),
+        states: STATES.iter().map(|(value, _, words)| choice(*value, *words)).collect(),
+        agencies: agencies(&portal).await?,
+        filtered: stage.is_some() || agency.is_some() || !filter.q.is_empty(),
+        agency: agency.map(|agency| agency.slug).unwrap_or_default(),
+        state: filter.state,
+        words: filter.q,
+    })
 }
 
 pub(super) async fn show(who: Administering, State(portal): State<AppState>, Path(id): Path<String>) -> Answer {

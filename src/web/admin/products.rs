@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::agencies::count;
 use super::fields::patterns;
 use super::suspensions::{form_address, notice};
 use super::{Nothing, again, done, progress, versions};
@@ -174,11 +173,11 @@ fn published(mut versions: Vec<Version>) -> Vec<Version> {
 /// How many wait in quarantine.
 fn waiting(versions: &[Version]) -> u64 {
     let waits = |version: &&Version| matches!(version.life.standing, Standing::Quarantined | Standing::ReleaseAsked);
-    count(versions.iter().filter(waits))
+    versions.iter().filter(waits).count() as u64
 }
 
 fn moved(versions: &[Version]) -> u64 {
-    count(versions.iter().filter(|version| version.is_alarm()))
+    versions.iter().filter(|version| version.is_alarm()).count() as u64
 }
 
 /// What of a product needs an administrator: each version that moved, and each that somebody has asked to open.

@@ -9,19 +9,27 @@ use serde::Deserialize;
 
 use super::fields::{ending, last_moment, paths, patterns, starting, within};
 use super::grants::{agencies, choice, products};
+use super::previews::{Asked, foresee, seen, show};
 use super::{again, confirmed, done, problem_of};
+use crate::access::Opening;
 use crate::catalog::{Product, RepoPath};
 use crate::clock::Timestamp;
-use crate::entitlements::{Agreement, EntitlementError, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Proposal, Readers, Standing, Window};
+use crate::entitlements::{
+    Agreement, EntitlementError, LONGEST_EMERGENCY, MOST_APPROVALS, PathScope, Proposal, Readers, Seen, Standing, Window,
+};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
-use crate::web::views::admin::grants::{GrantForm, GrantValues};
+use crate::web::views::admin::grants::{GrantForm, GrantValues, Reveal};
 use crate::web::views::format::day;
 use crate::web::views::forms::{Choice, FieldErrors};
+use crate::web::views::links;
 use crate::web::views::shell::Place;
+
+/// The button that shows what would be opened and sends nothing on.
+const PREVIEW: &str = "preview";
 
 /// What was typed; the names are those of the inputs.
 #[derive(Default, Deserialize)]
@@ -39,6 +47,10 @@ pub(super) struct Typed {
     purpose: String,
     needed: String,
     hours: String,
+    /// "preview": nothing is to be sent on yet.
+    act: String,
+    /// The digest of what was shown.
+    seen: String,
 }
 
 pub(super) async fn form(who: Administering, State(portal): State<AppState>, Query(mut typed): Query<Typed>) -> Result<Response, WebError> {
@@ -48,16 +60,18 @@ pub(super) async fn form(who: Administering, State(portal): State<AppState>, Que
     if let Some(agency) = portal.entitlements.agency(&typed.agency).await? {
         typed.agency = agency.slug;
     }
-    page(&who, &portal, typed, FieldErrors::default(), false).await
+    page(&who, &portal, typed, FieldErrors::default(), false, None).await
 }
 
 pub(super) async fn propose(who: Administering, State(portal): State<AppState>, form: Protected<Typed>) -> Result<Response, WebError> {
     let typed = form.into_inner();
-    let (proposal, product) = match read(&portal, &typed, false).await? {
-        Ok(read) => read,
-        Err(errors) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(&who, &portal, typed, errors, false).await?)),
+    let (proposal, product, seen) = match looked_at(&who, &portal, &typed, false).await? {
+        Looked::Seen(sent) => *sent,
+        Looked::Shown(reveal) => return shown(&who, &portal, typed, reveal, false).await,
+        Looked::Wrong(errors) => return wrong(&who, &portal, typed, errors, false).await,
+        Looked::NotTaken(error) => return not_taken(&who, &portal, typed, error, false).await,
     };
-    match portal.entitlements.propose(proposal, &product, &who.principal, &who.visit.context).await {
+    match portal.entitlements.propose_seen(proposal, &product, Some(&seen), &who.principal, &who.visit.context).await {
         Ok(id) => done(&who, "Proposed. Another administrator has to approve it.", &format!("/admin/grants/{id}")).await,
         Err(error) => not_taken(&who, &portal, typed, error, false).await,
     }
@@ -72,17 +86,20 @@ pub(super) async fn alone_form(
     if typed.hours.is_empty() {
         "2".clone_into(&mut typed.hours);
     }
-    page(&who, &portal, typed, FieldErrors::default(), true).await
+    page(&who, &portal, typed, FieldErrors::default(), true, None).await
 }
 
 pub(super) async fn give_alone(who: Administering, State(portal): State<AppState>, form: Protected<Typed>) -> Result<Response, WebError> {
     let typed = form.into_inner();
-    let (proposal, product) = match read(&portal, &typed, true).await? {
-        Ok(read) => read,
-        Err(errors) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(&who, &portal, typed, errors, true).await?)),
+    let (proposal, product, seen) = match looked_at(&who, &portal, &typed, true).await? {
+        Looked::Seen(sent) => *sent,
+        Looked::Shown(reveal) => return shown(&who, &portal, typed, reveal, true).await,
+        Looked::Wrong(errors) => return wrong(&who, &portal, typed, errors, true).await,
+        Looked::NotTaken(error) => return not_taken(&who, &portal, typed, error, true).await,
     };
-    let by = confirmed(&who, &portal, "/admin/grants/alone", "give access alone", "").await?;
-    match portal.entitlements.break_glass(proposal, &product, &by, &who.visit.context).await {
+    // What was typed stands in the form again after the confirmation.
+    let by = confirmed(&who, &portal, &typed.address(), "give access alone", "").await?;
+    match portal.entitlements.break_glass(proposal, &product, Some(&seen), &by, &who.visit.context).await {
         Ok(id) => {
             done(
                 &who,
@@ -95,11 +112,99 @@ pub(super) async fn give_alone(who: Administering, State(portal): State<AppState
     }
 }
 
+impl Typed {
+    /// The form of access given alone with all this in it.
+    fn address(&self) -> String {
+        let pairs = [
+            ("agency", &self.agency),
+            ("agreement", &self.agreement),
+            ("product", &self.product),
+            ("versions", &self.versions),
+            ("include", &self.include),
+            ("exclude", &self.exclude),
+            ("people", &self.people),
+            ("purpose", &self.purpose),
+            ("hours", &self.hours),
+        ];
+        links::query("/admin/grants/alone", &pairs.map(|(name, value)| (name, value.as_str())))
+    }
+}
+
+/// What became of a form that was sent.
+enum Looked {
+    /// What is sent on is what was shown.
+    Seen(Box<(Proposal, Product, Seen)>),
+    /// It was asked to be shown, or had to be: nothing may be sent on unseen.
+    Shown(Reveal),
+    Wrong(FieldErrors),
+    NotTaken(EntitlementError),
+}
+
+async fn looked_at(who: &SignedIn, portal: &AppState, typed: &Typed, alone: bool) -> Result<Looked, WebError> {
+    let (proposal, product) = match read(portal, typed, alone).await? {
+        Ok(read) => read,
+        Err(errors) => return Ok(Looked::Wrong(errors)),
+    };
+    if let Err(error) = portal.entitlements.check(&proposal, &product, &who.principal).await {
+        return Ok(Looked::NotTaken(error));
+    }
+    let agreement = portal.entitlements.agreement(proposal.agreement.as_str()).await?.ok_or(WebError::NotFound)?;
+    let lasting = if alone {
+        format!("{} hours from when it is given", typed.hours.trim())
+    } else {
+        format!("{} to {}", proposal.window.from, proposal.window.until)
+    };
+    let opening = Opening {
+        grant: None,
+        agreement: agreement.id.clone(),
+        product: product.clone(),
+        versions: proposal.versions.clone(),
+        scope: proposal.scope.clone(),
+        readers: proposal.readers.clone(),
+        lasting,
+    };
+    let foreseen = foresee(who, portal, opening).await?;
+    if typed.act != PREVIEW
+        && let Some(seen) = seen(who, &foreseen, &typed.seen).await?
+    {
+        return Ok(Looked::Seen(Box::new((proposal, product, seen))));
+    }
+    let asked = Asked {
+        product: &product.name,
+        scope: &proposal.scope,
+        versions: &proposal.versions,
+        until: proposal.window.until,
+        agreement: &agreement,
+    };
+    Ok(Looked::Shown(show(who, portal, foreseen, &asked).await?.0))
+}
+
+/// The form again with what it opens; with a word why, when it was to be sent on already.
+async fn shown(who: &SignedIn, portal: &AppState, typed: Typed, reveal: Reveal, alone: bool) -> Result<Response, WebError> {
+    if typed.act == PREVIEW {
+        return page(who, portal, typed, FieldErrors::default(), alone, Some(reveal)).await;
+    }
+    let mut errors = FieldErrors::default();
+    errors.add(
+        "",
+        if typed.seen.is_empty() {
+            "Nothing was sent on yet: look at what it opens first. It is shown below."
+        } else {
+            "Nothing was sent on yet: what is asked for, or what it opens, is not what you looked at. Below is what it opens now."
+        },
+    );
+    Ok(again(StatusCode::CONFLICT, page(who, portal, typed, errors, alone, Some(reveal)).await?))
+}
+
+async fn wrong(who: &SignedIn, portal: &AppState, typed: Typed, errors: FieldErrors, alone: bool) -> Result<Response, WebError> {
+    Ok(again(StatusCode::UNPROCESSABLE_ENTITY, page(who, portal, typed, errors, alone, None).await?))
+}
+
 async fn not_taken(who: &SignedIn, portal: &AppState, typed: Typed, error: EntitlementError, alone: bool) -> Result<Response, WebError> {
     let (status, field, problem) = problem_of(error)?;
     let mut errors = FieldErrors::default();
     errors.add(input(field), problem);
-    Ok(again(status, page(who, portal, typed, errors, alone).await?))
+    Ok(again(status, page(who, portal, typed, errors, alone, None).await?))
 }
 
 /// The input that a field of the room's is typed into.
@@ -199,9 +304,17 @@ fn window(typed: &Typed, agreement: Option<&Agreement>, errors: &mut FieldErrors
     Some(agreement.map_or(window, |agreement| within(window, agreement.term)))
 }
 
-async fn page(who: &SignedIn, portal: &AppState, typed: Typed, errors: FieldErrors, alone: bool) -> Result<Response, WebError> {
+async fn page(
+    who: &SignedIn,
+    portal: &AppState,
+    typed: Typed,
+    errors: FieldErrors,
+    alone: bool,
+    reveal: Option<Reveal>,
+) -> Result<Response, WebError> {
     let shell = who.shell(portal, if alone { "Give access alone" } else { "Propose a grant" }, Place::Grants).await?;
-    let Typed { agency, agreement, product, versions, include, exclude, people, from, until, purpose, needed, hours } = typed;
+    let Typed { agency, agreement, product, versions, include, exclude, people, from, until, purpose, needed, hours, act: _, seen: _ } =
+        typed;
     let needed = if needed.is_empty() { portal.config.grants.approvals.to_string() } else { needed };
     html(&GrantForm {
         csrf: shell.csrf.clone(),
@@ -209,6 +322,7 @@ async fn page(who: &SignedIn, portal: &AppState, typed: Typed, errors: FieldErro
         values: GrantValues { agency, agreement, product, versions, include, exclude, people, from, until, purpose, needed, hours },
         errors,
         alone,
+        reveal,
         agencies: agencies(portal).await?,
         agreements: agreements(portal).await?,
         products: products(portal).await?,

@@ -9,13 +9,12 @@ use super::{audit, shelves};
 use crate::accounts::Role;
 use crate::audit::{Filter, Kind};
 use crate::catalog::RepoPath;
-use crate::entitlements::{State as GrantState, SuspensionStage};
+use crate::entitlements::{GrantFilter, Line, NominationFilter, NominationStage, Page, Phase, SuspensionStage, Turn};
 use crate::web::AppState;
 use crate::web::admin;
 use crate::web::error::WebError;
 use crate::web::guard::SignedIn;
 use crate::web::page::html;
-use crate::web::views::admin::grants::GrantState as ViewState;
 use crate::web::views::desks::{AdministratorDesk, Ask, AuditorDesk, Figure, RecentFile, ReviewerDesk};
 use crate::web::views::links;
 use crate::web::views::shell::{Notice, Place, Tone};
@@ -81,8 +80,7 @@ async fn auditor(who: &SignedIn, portal: &AppState) -> Result<Response, WebError
         let href = links::query("/audit", &[("kind", kind.as_str()), ("from", &day.date())]);
         figures.push(Figure { number, words: words.to_owned(), href });
     }
-    let alone = portal.entitlements.list().await?.into_iter();
-    let alarms = alone.filter(|line| line.entitlement.emergency.as_ref().is_some_and(|of| of.reviewed.is_none())).map(|line| {
+    let alarms = grants(portal, GrantFilter { unreviewed: true, ..GrantFilter::default() }).await?.rows.into_iter().map(|line| {
         let text = format!(
             "{} gave {} of {} alone, and no other administrator has reviewed it.",
             line.proposer, line.product_title, line.agency_name
@@ -101,16 +99,22 @@ async fn auditor(who: &SignedIn, portal: &AppState) -> Result<Response, WebError
     })
 }
 
+/// The first page of these grants.
+async fn grants(portal: &AppState, filter: GrantFilter) -> Result<Page<Line>, WebError> {
+    Ok(portal.entitlements.grants(&filter, &Turn::First).await?)
+}
+
 async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, WebError> {
     let now = portal.clock.now();
-    let lines = portal.entitlements.list().await?;
     let me = who.principal.account();
-    let rows = |keep: &dyn Fn(&crate::entitlements::Line) -> bool| -> Vec<_> {
-        lines.iter().filter(|line| keep(line)).map(|line| admin::grant_row(line, now)).collect()
-    };
-    let proposed = |line: &crate::entitlements::Line| line.entitlement.state == GrantState::Proposed;
-    let in_force = |line: &crate::entitlements::Line| admin::state_of(line, now) == ViewState::InForce;
+    let rows = |page: &Page<Line>| page.rows.iter().map(|line| admin::grant_row(line, now)).collect();
+    let proposed = GrantFilter { phase: Some(Phase::Proposed), ..GrantFilter::default() };
+    let for_me = grants(portal, GrantFilter { not_by: Some(me.clone()), ..proposed.clone() }).await?;
+    let for_others = grants(portal, GrantFilter { by: Some(me.clone()), ..proposed }).await?;
+    let in_force = GrantFilter { phase: Some(Phase::InForce), ..GrantFilter::default() };
     let soon = now.plus(Duration::from_secs(30 * 86_400));
+    let ending = grants(portal, GrantFilter { ends_before: Some(soon), soonest_first: true, ..in_force.clone() }).await?;
+    let unreviewed = grants(portal, GrantFilter { unreviewed: true, ..GrantFilter::default() }).await?;
     let products = portal.catalog.products().await?;
     let mut alarms = Vec::new();
     if let Some(alarm) = portal.log.health().alarm() {
@@ -122,7 +126,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
         let text = format!("{}.", crate::web::views::format::counted(suspended.len() as u64, "suspension holds", "suspensions hold"));
         alarms.push(Notice::new(Tone::Look, text).link("Look at them", "/admin/suspensions"));
     }
-    for line in lines.iter().filter(|line| line.entitlement.emergency.as_ref().is_some_and(|of| of.reviewed.is_none())) {
+    for line in &unreviewed.rows {
         let text = format!("{} gave {} of {} alone, and nobody has reviewed it.", line.proposer, line.product_title, line.agency_name);
         alarms.push(Notice::new(Tone::Danger, text).link("Look at it", format!("/admin/grants/{}", line.entitlement.id)));
     }
@@ -131,10 +135,11 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
         let href = format!("/admin/agreements/{}", agreement.id);
         alarms.push(Notice::new(Tone::Look, admin::reminder_words(&agreement, ahead)).link("The agreement", href));
     }
-    let nominees = portal.entitlements.undecided_nominations().await?;
+    let nominated = NominationFilter { stage: Some(NominationStage::Nominated), ..NominationFilter::default() };
+    let nominees = portal.entitlements.nominations(&nominated, &Turn::First).await?;
     let amendments = portal.entitlements.open_amendments().await?;
     let mut asks: Vec<Ask> = Vec::new();
-    for of in &nominees {
+    for of in &nominees.rows {
         asks.push(Ask {
             text: format!("{} of {} under {}", of.name, of.agency, of.agreement),
             what: "Nomination",
@@ -162,8 +167,8 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
             href: format!("/admin/suspensions/{}", of.id),
         });
     }
-    let count = |n: usize, (one, many): (&str, &str), href: &str| Figure {
-        number: n as u64,
+    let count = |n: u64, (one, many): (&str, &str), href: &str| Figure {
+        number: n,
         words: if n == 1 { one } else { many }.to_owned(),
         href: href.to_owned(),
     };
@@ -171,18 +176,21 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
         shell: who.shell(portal, "Desk", Place::Desk).await?,
         alarms,
         asks,
-        awaiting_me: rows(&|line| proposed(line) && line.entitlement.proposed.by != *me),
-        awaiting_others: rows(&|line| proposed(line) && line.entitlement.proposed.by == *me),
-        ending_soon: rows(&|line| in_force(line) && line.entitlement.window.until < soon),
+        more_nominations: nominees.after.is_some().then_some(nominees.total),
+        grants_for_me: for_me.total,
+        awaiting_me: rows(&for_me),
+        awaiting_others: rows(&for_others),
+        ending: ending.total,
+        ending_soon: rows(&ending),
         figures: vec![
             count(
-                lines.iter().filter(|line| in_force(line)).count(),
+                portal.entitlements.count_grants(&in_force).await?,
                 ("grant in force", "grants in force"),
                 "/admin/grants?state=in-force",
             ),
-            count(portal.entitlements.agencies().await?.len(), ("agency", "agencies"), "/admin/agencies"),
-            count(portal.accounts.list().await?.len(), ("person", "people"), "/admin/people"),
-            count(products.len(), ("product", "products"), "/admin/products"),
+            count(portal.entitlements.count_agencies().await?, ("agency", "agencies"), "/admin/agencies"),
+            count(portal.accounts.list().await?.len() as u64, ("person", "people"), "/admin/people"),
+            count(products.len() as u64, ("product", "products"), "/admin/products"),
         ],
     })
 }

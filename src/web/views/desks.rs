@@ -79,11 +79,15 @@ pub struct AdministratorDesk {
     pub alarms: Vec<Notice>,
     /// What else waits for a second administrator.
     pub asks: Vec<Ask>,
-    /// Proposed by someone else: this administrator may decide.
+    /// How many nominations wait, when they are more than those among `asks`.
+    pub more_nominations: Option<u64>,
+    /// Proposed by someone else, so that this administrator may decide: how many there are, and the newest.
+    pub grants_for_me: u64,
     pub awaiting_me: Vec<GrantRow>,
     /// Proposed by this administrator: another has to decide.
     pub awaiting_others: Vec<GrantRow>,
-    /// In force, ending within thirty days, soonest first.
+    /// In force, ending within thirty days: how many there are, and the soonest first.
+    pub ending: u64,
     pub ending_soon: Vec<GrantRow>,
     /// Figures: grants in force, agencies, people, products.
     pub figures: Vec<Figure>,
@@ -91,7 +95,7 @@ pub struct AdministratorDesk {
 
 impl AdministratorDesk {
     /// How many decisions this administrator may take.
-    fn waiting(&self) -> usize {
-        self.awaiting_me.len() + self.asks.iter().filter(|ask| !ask.own).count()
+    fn waiting(&self) -> u64 {
+        self.grants_for_me + self.asks.iter().filter(|ask| !ask.own).count() as u64
     }
 }

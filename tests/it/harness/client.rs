@@ -84,6 +84,12 @@ pub(crate) fn csrf_in(page: &str) -> Option<String> {
     Some(rest.split_once('"')?.0.to_owned())
 }
 
+/// The digest of the preview that a page shows.
+pub(crate) fn seen_in(page: &str) -> Option<String> {
+    let (_, rest) = page.split_once("name=\"seen\" value=\"")?;
+    Some(rest.split_once('"')?.0.to_owned())
+}
+
 pub(crate) fn encoded(text: &str) -> String {
     percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string()
 }
@@ -196,6 +202,53 @@ impl Client {
             asked.push('\n');
         }
         self.send(Self::request(Method::POST, address, Some(form(&all)), &[("origin", ORIGIN), ("accept", "text/html")])).await
+    }
+
+    /// Sends a form with a file in it, as a browser does: `parts` are what stands before the file.
+    pub(crate) async fn upload(&self, address: &str, parts: &[(&str, &str)], file: (&str, &[u8])) -> Answer {
+        let (name, bytes) = file;
+        let mut body = Vec::new();
+        for (field, value) in parts {
+            body.extend_from_slice(format!("--edge\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n").as_bytes());
+        }
+        let head = format!(
+            "--edge\r\nContent-Disposition: form-data; name=\"document\"; filename=\"{name}\"\r\nContent-Type: application/pdf\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n--edge--\r\n");
+        self.send_parts(address, body, "edge").await
+    }
+
+    /// The same, byte for byte as given.
+    pub(crate) async fn send_parts(&self, address: &str, body: Vec<u8>, boundary: &str) -> Answer {
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let mut request =
+            Self::request(Method::POST, address, None, &[("origin", ORIGIN), ("accept", "text/html"), ("content-type", &kind)]);
+        *request.body_mut() = Body::from(body);
+        self.send(request).await
+    }
+
+    /// Sends the form of a grant as its page does: looks at the preview, then sends what was shown. What cannot be previewed is the answer.
+    pub(crate) async fn propose(&self, address: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut all = fields.to_vec();
+        all.push(("act", "preview"));
+        let shown = self.post(address, &all).await;
+        let Some(digest) = seen_in(&shown.text()).filter(|_| shown.status == StatusCode::OK) else { return shown };
+        all.pop();
+        all.push(("seen", &digest));
+        self.post(address, &all).await
+    }
+
+    /// The digest of what the page of a grant shows that it opens; empty when it shows none.
+    pub(crate) async fn look(&self, page: &str) -> String {
+        seen_in(&self.get(page).await.text()).unwrap_or_default()
+    }
+
+    /// Approves a grant as its page does, after looking at it.
+    pub(crate) async fn approve(&self, page: &str) -> Answer {
+        let seen = self.look(page).await;
+        self.post(&format!("{page}/approve"), &[("seen", &seen)]).await
     }
 
     /// Signs in over HTTP. Whoever it is known as changes only when that works.

@@ -203,9 +203,9 @@ fn names(library: &Library, entry: &Entry, piece: &Piece) -> bool {
     if entry.kind == Kind::DiffViewed && compared(entry, piece, &tells, library) {
         return true;
     }
-    // A history names the file it is of, and what that was called before.
+    // A history names the file it is of, and what that was called before; a preview of a grant, what stands out.
     let mut others = places(entry).into_iter().map(|shown| (shown.product, shown.path));
-    if matches!(entry.kind, Kind::HistoryViewed | Kind::BlameViewed | Kind::DiffViewed)
+    if matches!(entry.kind, Kind::HistoryViewed | Kind::BlameViewed | Kind::DiffViewed | Kind::EntitlementPreviewed)
         && others.any(|(product, path)| product == piece.product && is_path(&path.text, path.hex.as_deref(), &piece.path))
     {
         return true;

@@ -9,12 +9,19 @@ use crate::web::views::format::filters;
 use crate::web::views::forms::{Choice, FieldErrors};
 use crate::web::views::shell::{Notice, Shell};
 
-/// `/admin/agencies`.
+/// `/admin/agencies?q=`, by name.
 #[derive(Debug, Template)]
 #[template(path = "admin/agencies.html")]
 pub struct AgenciesPage {
     pub shell: Shell,
     pub rows: Vec<AgencyRow>,
+    /// What is looked for.
+    pub words: String,
+    /// Agencies on all pages.
+    pub total: u64,
+    /// The pages before and behind this one.
+    pub earlier: Option<String>,
+    pub later: Option<String>,
 }
 
 /// An agency in a list.
@@ -66,7 +73,10 @@ pub struct AgencyPage {
     pub errors: FieldErrors,
     pub people: Vec<PersonRow>,
     pub agreements: Vec<AgreementRow>,
+    /// The newest, how many there are, and where the others are listed.
     pub grants: Vec<GrantRow>,
+    pub total_grants: u64,
+    pub all_grants: Option<String>,
 }
 
 /// An agreement in a list.
@@ -108,7 +118,7 @@ impl Standing {
     }
 }
 
-/// `/admin/agreements?due=renewal`.
+/// `/admin/agreements?state=&agency=&q=&due=renewal`, the next to end first.
 #[derive(Debug, Template)]
 #[template(path = "admin/agreements.html")]
 pub struct AgreementsPage {
@@ -116,6 +126,19 @@ pub struct AgreementsPage {
     pub rows: Vec<AgreementRow>,
     /// Only those whose terms end within ninety days.
     pub due: bool,
+    /// Values in force; empty is any.
+    pub state: String,
+    pub agency: String,
+    /// What is looked for.
+    pub words: String,
+    pub states: Vec<Choice>,
+    pub agencies: Vec<Choice>,
+    pub filtered: bool,
+    /// Agreements on all pages.
+    pub total: u64,
+    /// The pages of those that end sooner, and later.
+    pub sooner: Option<String>,
+    pub later: Option<String>,
 }
 
 /// `/admin/agreements/new?agency=` and `/admin/agreements/{id}/edit`; posts the fields of [`AgreementValues`], `save` and `csrf` to the same
@@ -200,10 +223,15 @@ pub struct AgreementPage {
     pub may_name: Vec<Choice>,
     /// Whom the form naming a reviewer was sent with.
     pub account: String,
+    /// The newest, how many there are, and where the others are listed.
     pub grants: Vec<GrantRow>,
+    pub total_grants: u64,
+    pub all_grants: Option<String>,
     pub amendments: Vec<AmendmentView>,
     /// The newest version of its terms.
     pub terms: Option<i64>,
+    /// How many documents are attached, those that were replaced left out.
+    pub documents: usize,
     pub may_sign: bool,
     pub may_edit: bool,
     pub may_end: bool,
@@ -212,6 +240,36 @@ pub struct AgreementPage {
     /// The reason typed before.
     pub reason: String,
     pub errors: FieldErrors,
+}
+
+/// `/admin/agreements/{id}/documents`; posts `csrf`, `replaces` and the file `document` to the same address.
+#[derive(Debug, Template)]
+#[template(path = "admin/documents.html")]
+pub struct DocumentsPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// `/admin/agreements/{id}`.
+    pub id: String,
+    pub reference: String,
+    /// Newest first.
+    pub rows: Vec<DocumentRow>,
+    /// What may be replaced.
+    pub choices: Vec<Choice>,
+    pub replaces: String,
+    pub errors: FieldErrors,
+}
+
+/// Something attached to an agreement.
+#[derive(Clone, Debug)]
+pub struct DocumentRow {
+    pub id: String,
+    pub name: String,
+    /// "1.2 MB".
+    pub size: String,
+    /// "First administrator, 21 Nov 2026, 09:12:40 UTC".
+    pub attached: String,
+    pub sha256: String,
+    pub replaced: bool,
 }
 
 /// `/admin/agreements/{id}/terms`; posts `csrf` and `text` to the same address.

@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::web::views::format::filters;
 use crate::web::views::forms::{Choice, FieldErrors};
+use crate::web::views::reading::Seal;
 use crate::web::views::shell::{Notice, Shell};
 
 /// A grant in a list.
@@ -66,7 +67,7 @@ impl GrantState {
     }
 }
 
-/// `/admin/grants?state=&agency=&product=&page=`, newest proposals first.
+/// `/admin/grants?state=&agency=&agreement=&product=&q=`, newest proposals first.
 #[derive(Debug, Template)]
 #[template(path = "admin/grants.html")]
 pub struct GrantsPage {
@@ -75,7 +76,13 @@ pub struct GrantsPage {
     /// Values in force; empty is any.
     pub state: String,
     pub agency: String,
+    /// The reference.
+    pub agreement: String,
     pub product: String,
+    /// What is looked for.
+    pub words: String,
+    /// Grants on all pages.
+    pub total: u64,
     pub states: Vec<Choice>,
     pub agencies: Vec<Choice>,
     pub products: Vec<Choice>,
@@ -96,6 +103,8 @@ pub struct GrantForm {
     pub errors: FieldErrors,
     /// One administrator gives it alone, for hours.
     pub alone: bool,
+    /// What it opens, when that was looked at.
+    pub reveal: Option<Reveal>,
     pub agencies: Vec<Choice>,
     /// Labels name the agency, the reference and the end of the term.
     pub agreements: Vec<Choice>,
@@ -229,34 +238,56 @@ impl StepState {
     }
 }
 
-/// What becomes readable.
+/// What a grant opens, as it was counted.
 #[derive(Clone, Debug)]
 pub struct Reveal {
-    /// The version it was counted in.
-    pub version: String,
-    /// Files readable afterwards.
-    pub files: u64,
+    /// Goes back with the form: what is sent is what was shown.
+    pub digest: String,
+    pub seal: Seal,
+    /// "1,204 files with 38,112 lines, in 2 of the 3 versions published."
+    pub summary: String,
+    /// "In v2.0, the newest of these: 612 files with 20,004 lines."
+    pub newest: Option<String>,
     pub rows: Vec<RevealRow>,
+    /// How many more directories there are.
+    pub more: usize,
+    pub people: Vec<RevealPerson>,
+    pub sensitive: Vec<SensitiveRow>,
+    /// "The first 60 of 112 paths."
+    pub sensitive_caption: String,
+    pub notices: Vec<Notice>,
+    /// What has changed since it was proposed, a sentence each; none on the proposer's form.
+    pub since: Vec<String>,
 }
 
-/// One directory.
+/// One directory, or what is excluded.
 #[derive(Clone, Debug)]
 pub struct RevealRow {
     /// "net/".
     pub path: String,
-    /// Files readable today, and afterwards.
-    pub today: u64,
-    pub after: u64,
+    pub second_level: bool,
+    /// Files that it opens there; of what is excluded, files that it does not.
+    pub files: u64,
+    /// Of these, files that somebody it is for cannot read today.
+    pub new: u64,
     pub excluded: bool,
 }
 
-impl RevealRow {
-    /// The CSS class of the number afterwards.
-    pub fn change(&self) -> &'static str {
-        match self.after.cmp(&self.today) {
-            std::cmp::Ordering::Greater => "plus",
-            std::cmp::Ordering::Less => "minus",
-            std::cmp::Ordering::Equal => "same",
-        }
-    }
+/// What changes for one person.
+#[derive(Clone, Debug)]
+pub struct RevealPerson {
+    pub name: String,
+    /// Files readable today, and together with the grant.
+    pub today: u64,
+    pub after: u64,
+    /// "1,204 files more".
+    pub change: String,
+}
+
+/// A path whose name stands out.
+#[derive(Clone, Debug)]
+pub struct SensitiveRow {
+    pub path: String,
+    /// "may hold keys".
+    pub why: &'static str,
 }

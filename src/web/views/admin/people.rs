@@ -96,6 +96,26 @@ pub struct NomineeRow {
     pub class: &'static str,
 }
 
+/// `/admin/nominations?state=&agency=&q=`, newest first.
+#[derive(Debug, Template)]
+#[template(path = "admin/nominations.html")]
+pub struct NominationsPage {
+    pub shell: Shell,
+    pub rows: Vec<NomineeRow>,
+    /// Values in force; empty is any.
+    pub state: String,
+    pub agency: String,
+    /// What is looked for.
+    pub words: String,
+    pub states: Vec<Choice>,
+    pub agencies: Vec<Choice>,
+    pub filtered: bool,
+    /// Nominations on all pages.
+    pub total: u64,
+    pub newer: Option<String>,
+    pub older: Option<String>,
+}
+
 /// `/admin/nominations/{id}`; posts `csrf` to `…/approve`, `csrf` and `reason` to `…/refuse` and `…/withdraw`.
 #[derive(Debug, Template)]
 #[template(path = "admin/nomination.html")]
