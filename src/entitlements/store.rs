@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::steps::Act;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
-use crate::database::{DatabaseError, Tx};
+use crate::database::DatabaseError;
 use crate::ids::AccountId;
 
 pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp, sqlx::Error> {
@@ -47,14 +47,4 @@ pub(super) fn lines(paths: &[RepoPath]) -> String {
 /// A row that lacks what every one of its table has.
 pub(super) fn damaged(what: &str) -> DatabaseError {
     DatabaseError::Sql(sqlx::Error::Decode(what.to_owned().into()))
-}
-
-/// The lines that two accounts come from.
-pub(super) async fn lineages(tx: &mut Tx, one: &AccountId, other: &AccountId) -> Result<[Option<String>; 2], DatabaseError> {
-    let mut found = [None, None];
-    for (account, slot) in [one, other].into_iter().zip(&mut found) {
-        let row = sqlx::query("SELECT lineage FROM accounts WHERE id = $1").bind(account.as_str()).fetch_optional(&mut **tx).await?;
-        *slot = row.map(|row| row.try_get(0)).transpose()?;
-    }
-    Ok(found)
 }

@@ -33,12 +33,16 @@ mod finder;
 mod grants;
 /// Search in history over HTTP: changed lines and messages, cut to what may be read, and recorded.
 mod history_search;
+/// People and grants as files, at the portal and by `lectern admin`.
+mod imports;
 /// A log that cannot be written: 503, no source, and no repair.
 mod log_unavailable;
 /// Several processes at one installation, and commands beside a portal that runs.
 mod nodes;
 /// Histories, blame and commits: known from how their repository was made, cut to what may be read, and recorded.
 mod past;
+/// People: invitations, roles, locks, sessions.
+mod people;
 /// Products as administrators tend them: quarantine, withdrawal, moved tags, mirrors and their credentials, signatures.
 mod products;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.

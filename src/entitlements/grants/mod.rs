@@ -15,7 +15,7 @@ use crate::accounts::{Principal, StepUp, done_by};
 use crate::audit::{Basis, Context, Draft, Kind, Place};
 use crate::catalog::{Product, RepoPath};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId};
 
 /// A proposal as an administrator writes it.
@@ -115,10 +115,23 @@ impl Entitlements {
     ) -> Result<EntitlementId, EntitlementError> {
         let new = self.checked(proposal, product, by).await?;
         let mut tx = self.database.begin().await?;
-        store::insert(&mut tx, &new).await?;
-        self.log.append_in(&mut tx, about(&new, by, Kind::EntitlementProposed, &product.name), context).await?;
+        self.propose_in(&mut tx, &new, product, by, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(new.id)
+    }
+
+    /// Proposes what was checked, within a transaction.
+    pub(super) async fn propose_in(
+        &self,
+        tx: &mut Tx,
+        new: &Entitlement,
+        product: &Product,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        store::insert(tx, new).await?;
+        self.log.append_in(tx, about(new, by, Kind::EntitlementProposed, &product.name), context).await?;
+        Ok(())
     }
 
     /// Gives access alone and at once, for [`LONGEST_EMERGENCY`] at most, to be reviewed by another administrator afterwards. Nobody gives
@@ -153,7 +166,7 @@ impl Entitlements {
         Ok(new.id)
     }
 
-    async fn checked(&self, proposal: Proposal, product: &Product, by: &Principal) -> Result<Entitlement, EntitlementError> {
+    pub(super) async fn checked(&self, proposal: Proposal, product: &Product, by: &Principal) -> Result<Entitlement, EntitlementError> {
         only_administrators(by)?;
         let agreement = self.agreement(proposal.agreement.as_str()).await?.ok_or(EntitlementError::Unknown)?;
         let agency = self.agency(agreement.agency.as_str()).await?.ok_or(EntitlementError::Unknown)?;
