@@ -115,7 +115,7 @@ impl Accounts {
 
     /// Ends one of somebody's sessions, named by its short hash, or one of one's own.
     pub async fn end_session(&self, account: &AccountId, short: &str, by: &Principal, context: &Context) -> Result<(), AccountError> {
-        self.may_end(account, by)?;
+        may_end(account, by)?;
         let sessions = self.sessions.of_account(account).await?;
         let session = sessions.into_iter().find(|session| session.hash.short() == short).ok_or(AccountError::Unknown)?;
         let mut entry = done_by(by, Kind::SessionClosed).fact("session", short);
@@ -129,7 +129,7 @@ impl Accounts {
 
     /// Ends all of somebody's sessions but the one in which it is asked for, and says how many.
     pub async fn end_sessions(&self, account: &AccountId, by: &Principal, context: &Context) -> Result<u64, AccountError> {
-        self.may_end(account, by)?;
+        may_end(account, by)?;
         let mut tx = self.database.begin().await?;
         let ended = Sessions::revoke_all_but(&mut tx, account, by.session()).await?;
         let mut entry = done_by(by, Kind::AccountSessionsEnded).fact("account", json!(account.as_str()));
@@ -138,10 +138,11 @@ impl Accounts {
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(ended)
     }
+}
 
-    fn may_end(&self, account: &AccountId, by: &Principal) -> Result<(), AccountError> {
-        if account == by.account() { Ok(()) } else { only_administrators(Some(by)) }
-    }
+/// Everybody ends their own sessions, administrators those of others, too.
+fn may_end(account: &AccountId, by: &Principal) -> Result<(), AccountError> {
+    if account == by.account() { Ok(()) } else { only_administrators(Some(by)) }
 }
 
 #[cfg(test)]

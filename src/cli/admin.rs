@@ -67,7 +67,7 @@ pub(super) enum PeopleCommand {
     /// Invite and name whom a file of CSV lists, all or none
     Import {
         #[command(flatten)]
-        file: Import,
+        file: CsvFile,
         #[command(flatten)]
         form: Form,
     },
@@ -143,7 +143,7 @@ pub(super) enum GrantsCommand {
     /// Propose the grants that a file of CSV lists, all or none, as one administrator; another has to approve each
     Import {
         #[command(flatten)]
-        file: Import,
+        file: CsvFile,
         /// The e-mail address of the administrator who proposes
         #[arg(long = "as", value_name = "EMAIL")]
         proposer: String,
@@ -170,7 +170,7 @@ pub(super) struct Form {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Import {
+pub(super) struct CsvFile {
     file: PathBuf,
     /// Only say line by line what would be done; exit code 1 when a line cannot be
     #[arg(long)]
@@ -180,7 +180,7 @@ pub(super) struct Import {
     digest: Option<String>,
 }
 
-impl Import {
+impl CsvFile {
     fn read(&self) -> anyhow::Result<Vec<u8>> {
         fs::read(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))
     }
@@ -333,8 +333,11 @@ async fn agreements(portal: &Portal, command: AgreementsCommand, context: &Conte
             print(&form, rows.collect())?;
         }
         AgreementsCommand::Add { agency, reference, from, until, dry_run, form } => {
-            let found = rooms.agency(&agency).await?.ok_or_else(|| anyhow!("there is no agency {agency}. lectern admin agencies add makes one"))?;
-            let day = |text: &str| Timestamp::parse(text).filter(|_| text.len() == 10).ok_or_else(|| anyhow!("{text:?} is no day, as in 2027-03-31"));
+            let found =
+                rooms.agency(&agency).await?.ok_or_else(|| anyhow!("there is no agency {agency}. lectern admin agencies add makes one"))?;
+            let day = |text: &str| {
+                Timestamp::parse(text).filter(|_| text.len() == 10).ok_or_else(|| anyhow!("{text:?} is no day, as in 2027-03-31"))
+            };
             let term = Window { from: day(&from)?, until: day(&until)?.plus(Duration::from_secs(86_400)) };
             let (outcome, says) = match rooms.agreement(&reference).await? {
                 Some(there) if there.agency == found.id && there.term == term => ("nothing", "It is so already."),
@@ -387,7 +390,7 @@ async fn grants(portal: &Portal, command: GrantsCommand, context: &Context) -> a
 
 async fn propose(
     portal: &Portal,
-    (file, bytes): (&Import, &[u8]),
+    (file, bytes): (&CsvFile, &[u8]),
     desk: &Desk,
     context: &Context,
 ) -> Result<ImportPlan, EntitlementError> {

@@ -60,14 +60,20 @@ async fn a_file_of_people_is_looked_at_and_then_carried_out_whole(backend: Backe
         (format!("{},,,{},", there.email, other.name), "They are of"),
         (format!("{},Another Name,,{},", there.email, agency.name), "Their name is"),
     ] {
-        let file = if line.starts_with(&there.email) { good.replace(&format!("{},,reviewer", there.email), "x@one.example,X,reviewer") } else { good.clone() };
+        let file = if line.starts_with(&there.email) {
+            good.replace(&format!("{},,reviewer", there.email), "x@one.example,X,reviewer")
+        } else {
+            good.clone()
+        };
         let file = format!("{file}{line}\r\n");
         let page = look(&client, PEOPLE, &file).await;
         assert!(page.contains(words) && page.contains("1 line cannot be done"), "{line}: {page}");
         assert!(digest_in(&page).is_none(), "{line}");
         client.post(PEOPLE, &[("csv", &file), ("digest", &"0".repeat(64))]).await.is(409);
     }
-    for (file, words) in [("", "The column email is missing"), ("email,name,shoe\r\n", "There is no column"), ("email,name\r\na\r\n", "Line 2 has 1 fields")] {
+    for (file, words) in
+        [("", "The column email is missing"), ("email,name,shoe\r\n", "There is no column"), ("email,name\r\na\r\n", "Line 2 has 1 fields")]
+    {
         let page = client.post(PEOPLE, &[("csv", file)]).await.is(422).text();
         assert!(page.contains(words), "{page}");
     }
@@ -85,9 +91,13 @@ async fn a_file_of_people_is_looked_at_and_then_carried_out_whole(backend: Backe
     assert_eq!(portal.rooms.log.size().await.unwrap(), size);
     let page = client.post(PEOPLE, &[("csv", &good), ("digest", &digest)]).await.is(200).text();
     assert_eq!(page.matches("/invitation/").count(), 2);
-    for (kind, count) in
-        [(Kind::AccountInvited, 2), (Kind::PersonNominated, 1), (Kind::PersonApproved, 0), (Kind::ListImported, 1), (Kind::AccountInvitationApproved, 0)]
-    {
+    for (kind, count) in [
+        (Kind::AccountInvited, 2),
+        (Kind::PersonNominated, 1),
+        (Kind::PersonApproved, 0),
+        (Kind::ListImported, 1),
+        (Kind::AccountInvitationApproved, 0),
+    ] {
         assert_eq!(number(&portal, kind).await, count, "{kind}");
     }
     // What takes two still does.
@@ -112,7 +122,8 @@ async fn a_file_of_grants_proposes_and_gives_nothing(backend: Backend) {
     let address = "/admin/grants/import";
     let header = "agreement,product,versions,from,until,purpose,include,exclude,people,needed\r\n";
     let whole = format!("{header}{reference},gateway,v2.*,2027-03-01,2027-12-31,a review,,,,\r\n");
-    let part = format!("{reference},gateway,\"v1.*\nv2.0\",2027-03-01,2027-12-31,\"=SUM(1)\",\"src\nsecret\",src/net,{},2\r\n", person.email);
+    let part =
+        format!("{reference},gateway,\"v1.*\nv2.0\",2027-03-01,2027-12-31,\"=SUM(1)\",\"src\nsecret\",src/net,{},2\r\n", person.email);
     for (line, words) in [
         ("GSP-none,gateway,*,2027-03-01,2027-12-31,x,,,,\r\n".to_owned(), "There is no agreement"),
         (format!("{reference},none,*,2027-03-01,2027-12-31,x,,,,\r\n"), "There is no product"),

@@ -94,8 +94,8 @@ async fn the_table_of_routes() {
     GET  /audit/export                                auditor
     GET  /design                                      signed in
     GET  /healthz                                     public
-    GET  /metrics                                     public
     GET  /invitation/{secret}                         anyone
+    GET  /metrics                                     public
     GET  /p                                           reviewer
     GET  /p/{product}                                 reviewer
     GET  /p/{product}/compare                         reviewer

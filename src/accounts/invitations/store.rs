@@ -13,11 +13,11 @@ const INVITATIONS: &str = "SELECT i.*, w.name AS inviter FROM invitations i LEFT
 
 fn invitation(row: &AnyRow) -> Result<Invitation, DatabaseError> {
     let state: String = row.try_get("state")?;
-    let stage = Stage::ALL.into_iter().find(|stage| stage.as_str() == state);
+    let known = Stage::ALL.into_iter().find(|stage| stage.as_str() == state);
     Ok(Invitation {
         id: InvitationId::known(row.try_get::<String, _>("id")?),
         account: AccountId::known(row.try_get::<String, _>("account_id")?),
-        stage: stage.ok_or_else(|| sqlx::Error::Decode("an invitation without a known state".into()))?,
+        stage: known.ok_or_else(|| sqlx::Error::Decode("an invitation without a known state".into()))?,
         invited_by: row.try_get::<Option<String>, _>("invited_by")?.map(AccountId::known),
         inviter: row.try_get("inviter")?,
         invited_at: Timestamp::from_micros(row.try_get("invited_at")?),

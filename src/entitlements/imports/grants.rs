@@ -7,7 +7,7 @@ use super::super::agreements::{Agreement, sha256};
 use super::super::{Entitlement, EntitlementError, Entitlements, Line, PathScope, Proposal, Readers, State, Window};
 use super::table::{self, Row};
 use super::{Outcome, Plan, PlannedLine, header, row};
-use crate::accounts::Principal;
+use crate::accounts::{Principal, StepUp};
 use crate::audit::Context;
 use crate::catalog::{Product, RepoPath};
 use crate::clock::Timestamp;
@@ -58,9 +58,9 @@ impl Entitlements {
     }
 
     /// Every grant as a file, newest proposal first, after recording that it is written.
-    pub async fn export_grants(&self, by: Option<&Principal>, context: &Context) -> Result<String, EntitlementError> {
+    pub async fn export_grants(&self, by: Option<&StepUp>, context: &Context) -> Result<String, EntitlementError> {
         let lines = self.list().await?;
-        self.exported("grants", lines.len(), by, context).await?;
+        self.exported("grants", lines.len(), by.map(StepUp::principal), context).await?;
         let mut emails = BTreeMap::new();
         let mut file = header(&GRANT_COLUMNS);
         for line in lines {

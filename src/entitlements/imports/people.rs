@@ -6,7 +6,7 @@ use super::super::agreements::{Agreement, Standing, sha256};
 use super::super::{Agency, EntitlementError, Entitlements, NominationStage};
 use super::table::{self, Row};
 use super::{Outcome, Plan, PlannedLine, header, row};
-use crate::accounts::{self, Account, Accounts, Link, NewAccount, Principal, Role};
+use crate::accounts::{self, Account, Accounts, Link, NewAccount, Principal, Role, StepUp};
 use crate::audit::Context;
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
@@ -90,9 +90,9 @@ impl Entitlements {
     }
 
     /// Everybody as a file, after recording that it is written.
-    pub async fn export_people(&self, accounts: &Accounts, by: Option<&Principal>, context: &Context) -> Result<String, EntitlementError> {
+    pub async fn export_people(&self, accounts: &Accounts, by: Option<&StepUp>, context: &Context) -> Result<String, EntitlementError> {
         let known = self.known(accounts).await?;
-        self.exported("people", known.accounts.len(), by, context).await?;
+        self.exported("people", known.accounts.len(), by.map(StepUp::principal), context).await?;
         let mut file = header(&PEOPLE_COLUMNS);
         for account in known.accounts.values() {
             let named = known.agreements.iter().filter(|of| known.standing.contains(&(of.id.clone(), account.id.clone())));

@@ -33,11 +33,12 @@ fn problem(sentence: String) -> EntitlementError {
 /// # Errors
 /// When it is no such file, or has a column that is not known, or lacks one of the first `needed` ones.
 pub(super) fn read(bytes: &[u8], known: &[&str], needed: usize) -> Result<Vec<Row>, EntitlementError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let told = |cause: csv::Error| match cause.kind() {
         csv::ErrorKind::Utf8 { .. } => problem("The file is not in UTF-8. Save it as CSV in UTF-8.".to_owned()),
         csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
+            let line = line_of(bytes, pos.as_ref());
             problem(format!("Line {line} has {len} fields, and the first line names {expected_len} columns."))
         }
         _ => problem(format!("The file could not be read as CSV: {cause}.")),
@@ -53,9 +54,18 @@ pub(super) fn read(bytes: &[u8], known: &[&str], needed: usize) -> Result<Vec<Ro
     for record in reader.records() {
         let record = record.map_err(told)?;
         let cells = columns.iter().cloned().zip(record.iter().map(|cell| bare(cell).to_owned())).collect();
-        rows.push(Row { line: record.position().map_or(0, csv::Position::line), cells });
+        rows.push(Row { line: line_of(bytes, record.position()), cells });
     }
     Ok(rows)
+}
+
+/// The line on which a record begins, from 1. Where lines end in CR LF, or are empty, its position is that of the end before it.
+fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> u64 {
+    let at = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0);
+    let (before, rest) = bytes.split_at_checked(at).unwrap_or((bytes, &[]));
+    let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    let lines = before.iter().chain(ends).filter(|byte| **byte == b'\n').count();
+    1 + lines as u64
 }
 
 /// Without the apostrophe that keeps a spreadsheet from taking a text for a formula.

@@ -97,21 +97,20 @@ pub(super) async fn import_grants(who: Administering, State(portal): State<AppSt
 }
 
 pub(super) async fn export_people(who: Administering, State(portal): State<AppState>) -> Answer {
-    who.step_up(&portal, "/admin/people/export", "export everybody")?;
-    let file = portal.entitlements.export_people(&portal.accounts, Some(&who.principal), &who.visit.context).await?;
+    let by = who.step_up(&portal, "/admin/people/export", "export everybody")?;
+    let file = portal.entitlements.export_people(&portal.accounts, Some(&by), &who.visit.context).await?;
     Ok(attached("people.csv", file))
 }
 
 pub(super) async fn export_grants(who: Administering, State(portal): State<AppState>) -> Answer {
-    who.step_up(&portal, "/admin/grants/export", "export every grant")?;
-    let file = portal.entitlements.export_grants(Some(&who.principal), &who.visit.context).await?;
+    let by = who.step_up(&portal, "/admin/grants/export", "export every grant")?;
+    let file = portal.entitlements.export_grants(Some(&by), &who.visit.context).await?;
     Ok(attached("grants.csv", file))
 }
 
 fn attached(name: &str, file: String) -> Response {
     let named = format!("attachment; filename=\"{name}\"");
-    let headers =
-        [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()), (header::CONTENT_DISPOSITION, named)];
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()), (header::CONTENT_DISPOSITION, named)];
     (headers, file).into_response()
 }
 
