@@ -91,8 +91,8 @@ async fn whoever_is_invited_chooses_a_password_once(backend: Backend) {
     assert_eq!(done.location(), "/");
     assert!(ada.get("/account").await.is(200).text().contains("ada@one.example"));
     // The same link again, for them or for anybody.
-    let gone = choose(&scene.portal.stranger(), &link, CHOSEN).await.is(404);
-    assert!(gone.text().contains("This link opens nothing."));
+    let spent = choose(&scene.portal.stranger(), &link, CHOSEN).await.is(404);
+    assert!(spent.text().contains("This link opens nothing."));
     let account = scene.portal.rooms.accounts.find("ada@one.example").await.unwrap().unwrap();
     let mut again = scene.portal.stranger();
     let known = Person { id: account.id.clone(), email: account.email, password: CHOSEN.to_owned(), role: Role::Reviewer };

@@ -111,9 +111,16 @@ impl World {
         let by = self.portal.desk(&self.people[hand].person).await;
         let (id, link) = self.portal.rooms.accounts.invite(new, Some(&by.principal), &self.portal.context()).await.unwrap();
         let person = Person { id, email, password: format!("{CHOSEN} {number}"), role };
-        let (line, link) = (self.people[hand].line, Some(link.path().rsplit('/').next().unwrap().to_owned()));
-        let asked = Some(hand);
-        self.people.push(Somebody { person, line, role, joined: false, locked_by: None, link, asked, approved: None });
+        self.people.push(Somebody {
+            person,
+            line: self.people[hand].line,
+            role,
+            joined: false,
+            locked_by: None,
+            link: link.path().rsplit('/').next().map(str::to_owned),
+            asked: Some(hand),
+            approved: None,
+        });
         format!("{hand} invited {number} as {role}")
     }
 
@@ -121,12 +128,12 @@ impl World {
         let by = self.portal.desk(&self.people[hand].person).await;
         let id = self.people[whom].person.id.clone();
         let made = self.portal.rooms.accounts.invite_again(&id, &by.principal, &self.portal.context()).await;
-        let line = self.people[hand].line;
+        let theirs = self.people[hand].line;
         let one = &mut self.people[whom];
         assert_eq!(made.is_ok(), !one.joined && one.locked_by.is_none());
         if let Ok(link) = &made {
             one.link = Some(link.path().rsplit('/').next().unwrap().to_owned());
-            (one.asked, one.approved, one.line) = (Some(hand), None, line);
+            (one.asked, one.approved, one.line) = (Some(hand), None, theirs);
             one.person.role = one.role;
         }
         format!("{hand} made another link for {whom}: {}", made.is_ok())
