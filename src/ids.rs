@@ -84,6 +84,10 @@ macro_rules! ids {
 ids! {
     /// A person's account.
     AccountId "acc"
+    /// The link with which somebody chooses their first password.
+    InvitationId "inv"
+    /// A change proposed to somebody's role.
+    RoleChangeId "rol"
     /// An agency whose people review source.
     AgencyId "agy"
     /// An agreement between the vendor and an agency.

@@ -3,9 +3,13 @@
 //! A [`Principal`] is made here alone, afresh for each request, from a live session of an account that is not disabled. What
 //! needs a recent proof of identity takes a [`StepUp`], which is made here alone too.
 
+mod invitations;
+mod locks;
 mod password;
 mod principal;
+mod roles;
 mod sign_in;
+pub(crate) mod steps;
 mod store;
 
 use std::sync::Arc;
@@ -13,16 +17,26 @@ use std::sync::Arc;
 use serde_json::json;
 use tower_sessions::Session;
 
+pub use invitations::{Invitation, LASTS as INVITATION_LASTS, Link, Stage as InvitationStage};
 pub use password::{HashingError, Password};
 pub use principal::{Agency, Principal, Role, SessionHash, StepUp};
-pub use sign_in::Attempt;
+pub use roles::RoleChange;
+pub use sign_in::{Attempt, Failures};
 pub use store::Sessions;
 
 use crate::audit::{Actor, Context, Draft, Kind, Log, LogUnavailable, Outcome, Personal};
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::Config;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, Entropy};
+use steps::{Kinship, TransitionError};
+
+/// The tables of every life in this room, for tests that walk them.
+pub mod lives {
+    pub use super::invitations::{LIFE as INVITATION, Stage as InvitationStage, Verb as InvitationVerb};
+    pub use super::locks::{LIFE as LOCK, Stage as LockStage, Verb as LockVerb};
+    pub use super::roles::{LIFE as ROLE_CHANGE, Stage as RoleStage, Verb as RoleVerb};
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -35,6 +49,8 @@ pub enum AccountError {
     Unknown,
     #[error("somebody else changed this account at the same moment")]
     Conflict,
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
     #[error(transparent)]
     Log(#[from] LogUnavailable),
     #[error(transparent)]
@@ -54,7 +70,75 @@ pub struct Account {
     pub role: Role,
     pub agency: Option<Agency>,
     pub created_at: Timestamp,
+    /// Has a password: whoever was invited chose one.
+    pub joined: bool,
+    /// Since when it is locked.
     pub disabled_at: Option<Timestamp>,
+    pub lock: Lock,
+}
+
+/// Who locked an account, and why, as far as that was written down; nothing of one that is open.
+#[derive(Clone, Debug, Default)]
+pub struct Lock {
+    pub by: Option<AccountId>,
+    pub name: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl Account {
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match (self.disabled_at, self.joined) {
+            (Some(_), _) => Standing::Locked,
+            (None, false) => Standing::Invited,
+            (None, true) => Standing::Active,
+        }
+    }
+}
+
+/// Whether whoever has an account can use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    /// Has not chosen a password yet.
+    Invited,
+    Locked,
+}
+
+impl Standing {
+    pub const ALL: [Self; 3] = [Self::Active, Self::Invited, Self::Locked];
+
+    /// As addresses and files write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Invited => "invited",
+            Self::Locked => "locked",
+        }
+    }
+}
+
+/// Whom a search among people asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Part of the name or e-mail address, whatever the case.
+    pub text: String,
+    pub agency: Option<AgencyId>,
+    pub role: Option<Role>,
+    pub standing: Option<Standing>,
+    /// The e-mail address behind which the page begins.
+    pub after: String,
+}
+
+/// A page of people, by e-mail address.
+#[derive(Clone, Debug)]
+pub struct People {
+    pub people: Vec<Account>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+    /// On all pages.
+    pub total: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +155,8 @@ pub struct LiveSession {
     pub opened_at: Timestamp,
     pub seen_at: Timestamp,
     pub address: Option<String>,
+    /// What its browser called itself.
+    pub user_agent: Option<String>,
 }
 
 #[derive(Clone)]
@@ -137,6 +223,7 @@ impl Accounts {
         // until the entry that says so is durable.
         session.cycle_id().await?;
         session.insert(store::ADDRESS, &attempt.address).await?;
+        session.insert(store::USER_AGENT, &context.user_agent).await?;
         session.save().await?;
         let mut draft = Draft::new(Kind::SessionOpened, Outcome::Permitted);
         draft.actor = Some(Actor {
@@ -202,21 +289,18 @@ impl Accounts {
         (self.clock.now() < confirmed.plus(self.sessions.limits.step_up)).then(|| StepUp { principal: principal.clone() })
     }
 
-    pub async fn live_sessions(&self, principal: &Principal) -> Result<Vec<LiveSession>, AccountError> {
-        Ok(self.sessions.of_account(&principal.account).await?)
-    }
-
-    /// Ends one of a person's own sessions, named by its short hash.
-    pub async fn end_session(&self, principal: &Principal, short: &str, context: &Context) -> Result<(), AccountError> {
-        let sessions = self.sessions.of_account(&principal.account).await?;
-        let session = sessions.into_iter().find(|session| session.hash.short() == short).ok_or(AccountError::Unknown)?;
-        self.log.append(done_by(principal, Kind::SessionClosed).fact("session", short), context).await?;
-        self.sessions.revoke(&session.hash).await?;
-        Ok(())
+    /// What sign-in has counted against an account lately.
+    pub async fn failures(&self, email: &str) -> Result<Failures, AccountError> {
+        Ok(sign_in::failures(&self.database, email, self.clock.now()).await?)
     }
 
     pub async fn list(&self) -> Result<Vec<Account>, AccountError> {
         Ok(store::list(&self.database).await?)
+    }
+
+    /// Some of them, a page at a time.
+    pub async fn search(&self, wanted: &Wanted) -> Result<People, AccountError> {
+        Ok(store::page(&self.database, wanted).await?)
     }
 
     /// By id or by e-mail address.
@@ -224,46 +308,44 @@ impl Accounts {
         Ok(store::find(&self.database, key).await?)
     }
 
-    /// Opens an account. `by` is absent only for the first accounts, which the command line makes.
-    pub async fn create(
-        &self,
-        new: NewAccount,
-        password: Password,
-        by: Option<&Principal>,
-        context: &Context,
-    ) -> Result<AccountId, AccountError> {
+    /// Opens an account with a password, from the command line, whose operator answers for it. Administrators invite: see
+    /// [`Accounts::invite`].
+    pub async fn create(&self, new: NewAccount, password: Password, context: &Context) -> Result<AccountId, AccountError> {
         let account = check(new, AccountId::random(&self.entropy), self.clock.now())?;
         password.check(&account.email).map_err(|problem| invalid("password", problem))?;
         let hash = self.hasher.hash(password).await?;
         let mut tx = self.database.begin().await?;
-        if !store::insert(&mut tx, &account, hash, by.map(Principal::account)).await? {
+        self.enter(&mut tx, &account, hash, None, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(account.id)
+    }
+
+    /// Whether an account can be made like this, as far as it alone says.
+    ///
+    /// # Errors
+    /// A sentence for whoever wrote it.
+    pub fn check(new: &NewAccount) -> Result<(), AccountError> {
+        check(new.clone(), AccountId::known(""), Timestamp::from_micros(0)).map(drop)
+    }
+
+    async fn enter(
+        &self,
+        tx: &mut Tx,
+        account: &Account,
+        hash: String,
+        by: Option<&Principal>,
+        context: &Context,
+    ) -> Result<(), AccountError> {
+        if !store::insert(tx, account, hash, by.map(Principal::account)).await? {
             return Err(invalid("email", "Somebody has an account with this e-mail address already."));
         }
-        let mut draft = by.map_or_else(|| Draft::new(Kind::AccountCreated, Outcome::Done), |by| done_by(by, Kind::AccountCreated));
+        let mut draft = drafted(by, Kind::AccountCreated);
         draft = draft.fact("account", json!(account.id.as_str()));
         draft = draft.fact("role", json!(account.role.as_str()));
         if let Some(agency) = &account.agency {
             draft = draft.fact("agency", json!(agency.id.as_str()));
         }
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(account.id)
-    }
-
-    /// Closes an account and ends its sessions at once.
-    pub async fn disable(&self, id: &AccountId, reason: &str, by: &StepUp, context: &Context) -> Result<(), AccountError> {
-        if by.principal().account() == id {
-            return Err(invalid("account", "You cannot disable your own account; ask another administrator."));
-        }
-        let mut tx = self.database.begin().await?;
-        if !store::set_disabled(&mut tx, id, Some(self.clock.now())).await? {
-            return Err(AccountError::Conflict);
-        }
-        Sessions::revoke_all(&mut tx, id).await?;
-        let mut draft = done_by(by.principal(), Kind::AccountDisabled);
-        draft = draft.fact("account", json!(id.as_str())).fact("reason", reason.chars().take(1000).collect::<String>());
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
+        self.log.append_in(tx, draft, context).await?;
         Ok(())
     }
 
@@ -282,6 +364,29 @@ pub fn done_by(principal: &Principal, kind: Kind) -> Draft {
     draft
 }
 
+/// An entry about something that `by` did, or the command line where nobody did.
+fn drafted(by: Option<&Principal>, kind: Kind) -> Draft {
+    by.map_or_else(|| Draft::new(kind, Outcome::Done), |by| done_by(by, kind))
+}
+
+/// Whoever is no administrator is told that there is nothing to decide on.
+fn only_administrators(by: Option<&Principal>) -> Result<(), AccountError> {
+    match by {
+        Some(by) if by.role() != Role::Administrator => Err(AccountError::Unknown),
+        _ => Ok(()),
+    }
+}
+
+/// How `by` stands to whoever asked for something.
+pub(crate) async fn kinship(tx: &mut Tx, asked: &AccountId, by: &AccountId) -> Result<Kinship, DatabaseError> {
+    if asked == by {
+        return Ok(Kinship::Same);
+    }
+    let [one, other] = store::lineages(tx, asked, by).await?;
+    // An account without a line, which no table holds, is nobody independent.
+    Ok(if one == other || one.is_none() { Kinship::OneLine } else { Kinship::Independent })
+}
+
 fn invalid(field: &'static str, problem: &str) -> AccountError {
     AccountError::Invalid { field, problem: problem.to_owned() }
 }
@@ -296,13 +401,28 @@ fn check(new: NewAccount, id: AccountId, created_at: Timestamp) -> Result<Accoun
     if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
         return Err(invalid("name", "Write the person's name, in 200 characters at most."));
     }
-    match (new.role, &new.agency) {
-        (Role::Reviewer, None) => return Err(invalid("agency", "Choose the agency this reviewer works for.")),
-        (Role::Auditor | Role::Administrator, Some(_)) => {
-            return Err(invalid("agency", "Only reviewers work for an agency."));
-        }
-        _ => {}
-    }
+    role_fits(new.role, new.agency.as_ref())?;
     let agency = new.agency.map(|id| Agency { id, name: String::new() });
-    Ok(Account { id, email, name, role: new.role, agency, created_at, disabled_at: None })
+    Ok(Account { id, email, name, role: new.role, agency, created_at, joined: false, disabled_at: None, lock: Lock::default() })
+}
+
+/// Reviewers work for an agency, and nobody else does.
+fn role_fits(role: Role, agency: Option<&AgencyId>) -> Result<(), AccountError> {
+    match (role, agency) {
+        (Role::Reviewer, None) => Err(invalid("agency", "Choose the agency this reviewer works for.")),
+        (Role::Auditor | Role::Administrator, Some(_)) => Err(invalid("agency", "Only reviewers work for an agency.")),
+        _ => Ok(()),
+    }
+}
+
+/// A reason as it stands in the record.
+fn reason_of(text: &str) -> Result<String, AccountError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(invalid("reason", "This cannot be left empty."));
+    }
+    if text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err(invalid("reason", "Write 1000 characters at most, without control characters."));
+    }
+    Ok(text.to_owned())
 }

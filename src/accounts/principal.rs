@@ -31,6 +31,16 @@ impl Role {
         }
     }
 
+    /// Within a sentence.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Reviewer => "a reviewer",
+            Self::Auditor => "an auditor",
+            Self::Administrator => "an administrator",
+        }
+    }
+
     /// As a person reads it.
     #[must_use]
     pub fn title(self) -> &'static str {

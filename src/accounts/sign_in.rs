@@ -86,6 +86,25 @@ pub(super) async fn succeeded(database: &Database, email: &str, address: &str, n
     Ok(())
 }
 
+/// Wrong passwords for an account, from wherever they came, since the last quiet day.
+#[derive(Clone, Copy, Debug)]
+pub struct Failures {
+    pub number: u64,
+    pub last_at: Timestamp,
+    /// Until when everybody is held back who has not signed in from their address before.
+    pub held_until: Option<Timestamp>,
+}
+
+pub(super) async fn failures(database: &Database, email: &str, now: Timestamp) -> Result<Failures, DatabaseError> {
+    let found = store::attempts(database, &Brake::Account.subject(email, "")).await?;
+    let forgotten = found.last_at < now.minus(FORGET).micros();
+    Ok(Failures {
+        number: if forgotten { 0 } else { u64::try_from(found.failures).unwrap_or(0) },
+        last_at: Timestamp::from_micros(found.last_at),
+        held_until: (found.not_before > now.micros()).then(|| Timestamp::from_micros(found.not_before)),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

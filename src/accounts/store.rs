@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
 
 use super::principal::{Agency, Principal, Role, SessionHash};
-use super::{Account, LiveSession};
+use super::{Account, LiveSession, Lock, People, Wanted, locks};
 use crate::clock::{SharedClock, Timestamp};
 use crate::config::SessionConfig;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
@@ -28,6 +28,7 @@ const ANONYMOUS: Duration = Duration::from_secs(3600);
 pub(super) const ACCOUNT: &str = "account";
 pub(super) const CONFIRMED: &str = "confirmed";
 pub(super) const ADDRESS: &str = "address";
+pub(super) const USER_AGENT: &str = "user_agent";
 
 /// Sessions for `tower-sessions`, kept under the hash of their id.
 #[derive(Clone)]
@@ -53,6 +54,7 @@ struct Columns {
     account: Option<String>,
     confirmed_at: Option<i64>,
     address: Option<String>,
+    user_agent: Option<String>,
 }
 
 fn columns(record: &Record) -> Result<Columns, session_store::Error> {
@@ -62,6 +64,7 @@ fn columns(record: &Record) -> Result<Columns, session_store::Error> {
         account: text(ACCOUNT),
         confirmed_at: record.data.get(CONFIRMED).and_then(Value::as_i64),
         address: text(ADDRESS),
+        user_agent: text(USER_AGENT),
     })
 }
 
@@ -78,8 +81,8 @@ impl SessionStore for Sessions {
         self.database
             .execute(
                 sqlx::query(
-                    "INSERT INTO sessions (hash, account_id, data, created_at, seen_at, expires_at, confirmed_at, address, revoked)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
+                    "INSERT INTO sessions (hash, account_id, data, created_at, seen_at, expires_at, confirmed_at, address, user_agent, revoked)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
                 )
                 .bind(hash_of(record.id).0)
                 .bind(columns.account)
@@ -88,7 +91,8 @@ impl SessionStore for Sessions {
                 .bind(now.micros())
                 .bind(now.plus(lifetime).micros())
                 .bind(columns.confirmed_at)
-                .bind(columns.address),
+                .bind(columns.address)
+                .bind(columns.user_agent),
             )
             .await
             .map_err(backend)?;
@@ -101,7 +105,7 @@ impl SessionStore for Sessions {
         self.database
             .execute(
                 sqlx::query(
-                    "UPDATE sessions SET data = $2, confirmed_at = $4, address = $5,
+                    "UPDATE sessions SET data = $2, confirmed_at = $4, address = $5, user_agent = $7,
                  expires_at = CASE WHEN account_id IS NULL AND $3 IS NOT NULL THEN $6 ELSE expires_at END, account_id = $3
              WHERE hash = $1 AND revoked = 0",
                 )
@@ -110,7 +114,8 @@ impl SessionStore for Sessions {
                 .bind(columns.account)
                 .bind(columns.confirmed_at)
                 .bind(columns.address)
-                .bind(self.clock.now().plus(self.limits.absolute).micros()),
+                .bind(self.clock.now().plus(self.limits.absolute).micros())
+                .bind(columns.user_agent),
             )
             .await
             .map_err(backend)?;
@@ -189,7 +194,7 @@ impl Sessions {
     pub(super) async fn of_account(&self, account: &AccountId) -> Result<Vec<LiveSession>, DatabaseError> {
         let now = self.clock.now();
         let rows = sqlx::query(
-            "SELECT hash, created_at, seen_at, address FROM sessions
+            "SELECT hash, created_at, seen_at, address, user_agent FROM sessions
              WHERE account_id = $1 AND revoked = 0 AND expires_at > $2 AND seen_at > $3 ORDER BY created_at DESC",
         )
         .bind(account.as_str())
@@ -204,6 +209,7 @@ impl Sessions {
                     opened_at: Timestamp::from_micros(row.try_get("created_at")?),
                     seen_at: Timestamp::from_micros(row.try_get("seen_at")?),
                     address: row.try_get("address")?,
+                    user_agent: row.try_get("user_agent")?,
                 })
             })
             .collect()
@@ -212,6 +218,16 @@ impl Sessions {
     pub(super) async fn revoke(&self, hash: &SessionHash) -> Result<(), DatabaseError> {
         self.database.execute(sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE hash = $1").bind(hash.as_str())).await?;
         Ok(())
+    }
+
+    /// Ends every session of an account that lives but this one, and says how many.
+    pub(super) async fn revoke_all_but(tx: &mut Tx, account: &AccountId, kept: &SessionHash) -> Result<u64, DatabaseError> {
+        let done = sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE account_id = $1 AND hash <> $2 AND revoked = 0")
+            .bind(account.as_str())
+            .bind(kept.as_str())
+            .execute(&mut **tx)
+            .await?;
+        Ok(done.rows_affected())
     }
 
     pub(super) async fn revoke_all(tx: &mut Tx, account: &AccountId) -> Result<(), DatabaseError> {
@@ -232,7 +248,7 @@ impl Sessions {
     }
 }
 
-fn agency(row: &AnyRow) -> Result<Option<Agency>, sqlx::Error> {
+pub(super) fn agency(row: &AnyRow) -> Result<Option<Agency>, sqlx::Error> {
     let id: Option<String> = row.try_get("agency_id")?;
     let name: Option<String> = row.try_get("agency_name")?;
     Ok(id.zip(name).map(|(id, name)| Agency { id: AgencyId::known(id), name }))
@@ -246,29 +262,73 @@ fn account(row: &AnyRow) -> Result<Account, DatabaseError> {
         role: row.try_get::<String, _>("role")?.parse().unwrap_or(Role::Reviewer),
         agency: agency(row)?,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
+        joined: row.try_get::<i64, _>("joined")? != 0,
         disabled_at: row.try_get::<Option<i64>, _>("disabled_at")?.map(Timestamp::from_micros),
+        lock: Lock {
+            by: row.try_get::<Option<String>, _>("disabled_by")?.map(AccountId::known),
+            name: row.try_get("locker")?,
+            reason: row.try_get("disabled_reason")?,
+        },
     })
 }
 
-const ACCOUNTS: &str = "SELECT a.id, a.email, a.name, a.role, a.agency_id, g.name AS agency_name, a.created_at, a.disabled_at
-     FROM accounts a LEFT JOIN agencies g ON g.id = a.agency_id ORDER BY a.role, a.email";
-const ONE_ACCOUNT: &str = "SELECT a.id, a.email, a.name, a.role, a.agency_id, g.name AS agency_name, a.created_at, a.disabled_at
-     FROM accounts a LEFT JOIN agencies g ON g.id = a.agency_id WHERE a.id = $1 OR a.email = $1";
+/// Everybody, as [`account`] reads them.
+const ACCOUNTS: &str = "SELECT a.id, a.email, a.name, a.role, a.agency_id, g.name AS agency_name, a.created_at, a.disabled_at,
+        a.disabled_by, a.disabled_reason, l.name AS locker,
+        CAST(CASE WHEN a.password = '' THEN 0 ELSE 1 END AS BIGINT) AS joined
+     FROM accounts a LEFT JOIN agencies g ON g.id = a.agency_id LEFT JOIN accounts l ON l.id = a.disabled_by";
 
 pub(super) async fn list(database: &Database) -> Result<Vec<Account>, DatabaseError> {
-    let rows = sqlx::query(ACCOUNTS).fetch_all(database.pool()).await?;
+    let rows = sqlx::query(AssertSqlSafe(format!("{ACCOUNTS} ORDER BY a.role, a.email"))).fetch_all(database.pool()).await?;
     rows.iter().map(account).collect()
+}
+
+/// People on a page at most.
+const PAGE: usize = 50;
+
+/// What a search asks for, as [`wanted_by`] binds it.
+const WANTED: &str = "($1 = '' OR lower(a.name) LIKE $2 ESCAPE '!' OR a.email LIKE $2 ESCAPE '!') AND ($3 = '' OR a.agency_id = $3)
+     AND ($4 = '' OR a.role = $4)
+     AND ($5 = '' OR $5 = CASE WHEN a.disabled_at IS NOT NULL THEN 'locked' WHEN a.password = '' THEN 'invited' ELSE 'active' END)";
+
+/// Those whom a search asks for, by e-mail address, and how many they are on all pages.
+pub(super) async fn page(database: &Database, wanted: &Wanted) -> Result<People, DatabaseError> {
+    let text = wanted.text.trim().to_lowercase();
+    let escaped: String = text.chars().flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c])).collect();
+    let asked = [
+        text,
+        format!("%{escaped}%"),
+        wanted.agency.as_ref().map(ToString::to_string).unwrap_or_default(),
+        wanted.role.map(|role| role.as_str().to_owned()).unwrap_or_default(),
+        wanted.standing.map(|standing| standing.as_str().to_owned()).unwrap_or_default(),
+    ];
+    let count = format!("SELECT COUNT(*) FROM accounts a WHERE {WANTED}");
+    let mut count = sqlx::query(AssertSqlSafe(count));
+    let rows = format!("{ACCOUNTS} WHERE {WANTED} AND a.email > $6 ORDER BY a.email LIMIT {}", PAGE + 1);
+    let mut rows = sqlx::query(AssertSqlSafe(rows));
+    for value in asked {
+        count = count.bind(value.clone());
+        rows = rows.bind(value);
+    }
+    let total: i64 = count.fetch_one(database.pool()).await?.try_get(0)?;
+    let found = rows.bind(wanted.after.clone()).fetch_all(database.pool()).await?;
+    let mut people: Vec<Account> = found.iter().map(account).collect::<Result<_, _>>()?;
+    let more = people.len() > PAGE;
+    people.truncate(PAGE);
+    let next = if more { people.last().map(|last| last.email.clone()) } else { None };
+    Ok(People { people, next, total: u64::try_from(total).unwrap_or(0) })
 }
 
 /// By id or by e-mail address.
 pub(super) async fn find(database: &Database, key: &str) -> Result<Option<Account>, DatabaseError> {
-    let row = sqlx::query(ONE_ACCOUNT).bind(key.to_owned()).fetch_optional(database.pool()).await?;
+    let sql = format!("{ACCOUNTS} WHERE a.id = $1 OR a.email = $1");
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(key.to_owned()).fetch_optional(database.pool()).await?;
     row.as_ref().map(account).transpose()
 }
 
-/// The account's id and password hash, unless it is disabled or not there.
+/// The account's id and password hash, unless it has none yet, is disabled or not there.
 pub(super) async fn credentials(database: &Database, email: &str) -> Result<Option<(AccountId, String)>, DatabaseError> {
-    let row = sqlx::query("SELECT id, password FROM accounts WHERE email = $1 AND disabled_at IS NULL")
+    let row = sqlx::query("SELECT id, password FROM accounts WHERE email = $1 AND password <> '' AND disabled_at IS NULL")
         .bind(email.to_owned())
         .fetch_optional(database.pool())
         .await?;
@@ -311,30 +371,130 @@ pub(super) async fn rehash(database: &Database, id: &AccountId, old: &str, new: 
     Ok(())
 }
 
-/// False when it was changed by somebody else in between, or is in that state already.
-pub(super) async fn set_disabled(tx: &mut Tx, id: &AccountId, at: Option<Timestamp>) -> Result<bool, DatabaseError> {
-    let sql = if at.is_some() {
-        "UPDATE accounts SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL"
-    } else {
-        "UPDATE accounts SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NOT NULL"
-    };
-    let done = sqlx::query(sql).bind(id.as_str()).bind(at.map(Timestamp::micros)).execute(&mut **tx).await?;
+/// False when it has a password already, or was disabled meanwhile.
+pub(super) async fn set_first_password(tx: &mut Tx, id: &AccountId, hash: String) -> Result<bool, DatabaseError> {
+    let done = sqlx::query("UPDATE accounts SET password = $2 WHERE id = $1 AND password = '' AND disabled_at IS NULL")
+        .bind(id.as_str())
+        .bind(hash)
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts an account that nobody has used yet into the line of whoever invites to it.
+pub(super) async fn set_lineage(tx: &mut Tx, id: &AccountId, by: &AccountId) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE accounts SET lineage = (SELECT w.lineage FROM accounts w WHERE w.id = $2) WHERE id = $1 AND password = ''")
+        .bind(id.as_str())
+        .bind(by.as_str())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The lines that two accounts come from.
+pub(super) async fn lineages(tx: &mut Tx, one: &AccountId, other: &AccountId) -> Result<[Option<String>; 2], DatabaseError> {
+    let mut found = [None, None];
+    for (account, slot) in [one, other].into_iter().zip(&mut found) {
+        let row = sqlx::query("SELECT lineage FROM accounts WHERE id = $1").bind(account.as_str()).fetch_optional(&mut **tx).await?;
+        *slot = row.map(|row| row.try_get(0)).transpose()?;
+    }
+    Ok(found)
+}
+
+/// What decides on an account's lock.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) role: Role,
+    locked: bool,
+    pub(super) locked_by: Option<AccountId>,
+}
+
+impl Held {
+    pub(super) fn stage(&self) -> locks::Stage {
+        if self.locked { locks::Stage::Locked } else { locks::Stage::Open }
+    }
+}
+
+/// An account that nobody else changes until the transaction ends: writing a row as it is locks it on either database.
+pub(super) async fn hold(tx: &mut Tx, id: &AccountId) -> Result<Option<Held>, DatabaseError> {
+    let row = sqlx::query("UPDATE accounts SET role = role WHERE id = $1 RETURNING role, disabled_at, disabled_by")
+        .bind(id.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let role: String = row.try_get("role")?;
+    Ok(Some(Held {
+        role: role.parse().map_err(|()| sqlx::Error::Decode("an account without a known role".into()))?,
+        locked: row.try_get::<Option<i64>, _>("disabled_at")?.is_some(),
+        locked_by: row.try_get::<Option<String>, _>("disabled_by")?.map(AccountId::known),
+    }))
+}
+
+/// Keeps others from making administrators fewer until the transaction ends.
+pub(super) async fn hold_administrators(tx: &mut Tx) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE accounts SET role = role WHERE role = 'administrator'").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// How many lines the administrators come from who can sign in.
+pub(super) async fn administrators(tx: &mut Tx) -> Result<i64, DatabaseError> {
+    let row =
+        sqlx::query("SELECT COUNT(DISTINCT lineage) FROM accounts WHERE role = 'administrator' AND disabled_at IS NULL AND password <> ''")
+            .fetch_one(&mut **tx)
+            .await?;
+    Ok(row.try_get(0)?)
+}
+
+pub(super) async fn lock(tx: &mut Tx, id: &AccountId, at: Timestamp, by: Option<&AccountId>, reason: &str) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE accounts SET disabled_at = $2, disabled_by = $3, disabled_reason = $4 WHERE id = $1")
+        .bind(id.as_str())
+        .bind(at.micros())
+        .bind(by.map(|by| by.as_str().to_owned()))
+        .bind(reason.to_owned())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn unlock(tx: &mut Tx, id: &AccountId) -> Result<(), DatabaseError> {
+    sqlx::query("UPDATE accounts SET disabled_at = NULL, disabled_by = NULL, disabled_reason = NULL WHERE id = $1")
+        .bind(id.as_str())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// False when the role is another than it was when the change was proposed, or the account is locked.
+pub(super) async fn set_role(
+    tx: &mut Tx,
+    id: &AccountId,
+    from: Role,
+    (to, agency): (Role, Option<&AgencyId>),
+) -> Result<bool, DatabaseError> {
+    let done = sqlx::query("UPDATE accounts SET role = $3, agency_id = $4 WHERE id = $1 AND role = $2 AND disabled_at IS NULL")
+        .bind(id.as_str())
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .bind(agency.map(|agency| agency.as_str().to_owned()))
+        .execute(&mut **tx)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Attempts {
     pub(super) failures: i64,
+    pub(super) last_at: i64,
     pub(super) not_before: i64,
 }
 
 pub(super) async fn attempts(database: &Database, subject: &str) -> Result<Attempts, DatabaseError> {
-    let row = sqlx::query("SELECT failures, not_before FROM sign_in_attempts WHERE subject = $1")
+    let row = sqlx::query("SELECT failures, last_at, not_before FROM sign_in_attempts WHERE subject = $1")
         .bind(subject.to_owned())
         .fetch_optional(database.pool())
         .await?;
     let Some(row) = row else { return Ok(Attempts::default()) };
-    Ok(Attempts { failures: row.try_get("failures")?, not_before: row.try_get("not_before")? })
+    Ok(Attempts { failures: row.try_get("failures")?, last_at: row.try_get("last_at")?, not_before: row.try_get("not_before")? })
 }
 
 /// Counts one more failure and returns how many there are now.

@@ -13,11 +13,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use tower_sessions::Session;
 
+use super::desk::Desk;
 use super::installation::{self, write_private};
 use super::{progress, serve};
-use crate::accounts::{Attempt, NewAccount, Password, Principal, Role, StepUp};
+use crate::accounts::{NewAccount, Password, Role};
 use crate::audit::{Context, Draft, Kind, Outcome};
 use crate::catalog::{NewProduct, Product, RepoPath};
 use crate::clock::SystemClock;
@@ -162,13 +162,6 @@ struct Demo {
     out: std::io::Stdout,
 }
 
-/// Somebody signed in for as long as it takes.
-struct Desk {
-    session: Session,
-    principal: Principal,
-    step_up: StepUp,
-}
-
 impl Demo {
     async fn set_up(&self, wanted: &[Wanted]) -> anyhow::Result<()> {
         let (accounts, new) = self.accounts()?;
@@ -241,7 +234,7 @@ impl Demo {
             if portal.accounts.find(email).await?.is_none() {
                 let new = NewAccount { email: email.to_owned(), name: name.to_owned(), role, agency };
                 let password = Password::new(account.password.clone());
-                portal.accounts.create(new, password, None, &self.context()).await?;
+                portal.accounts.create(new, password, &self.context()).await?;
             }
         }
         self.name_people().await
@@ -354,7 +347,7 @@ impl Demo {
             self.grant(agreement.id, product, includes, window, (&first, &second)).await?;
         }
         for desk in [first, second] {
-            self.portal.accounts.sign_out(&desk.principal, &desk.session, &self.context()).await?;
+            desk.close(&self.portal, &self.context()).await?;
         }
         Ok(())
     }
@@ -384,18 +377,8 @@ impl Demo {
 
     async fn sign_in(&self, accounts: &[DemoAccount], which: usize) -> anyhow::Result<Desk> {
         let account = accounts.get(which).ok_or_else(|| anyhow!("{ACCOUNTS} is damaged. Start over with --fresh"))?;
-        let portal = &self.portal;
-        let session = Session::new(None, Arc::new(portal.accounts.sessions()), None);
-        let attempt =
-            Attempt { email: account.email.clone(), password: Password::new(account.password.clone()), address: "this machine".to_owned() };
-        portal
-            .accounts
-            .sign_in(attempt, &session, &self.context())
-            .await
-            .with_context(|| format!("{} cannot sign in with the password in {ACCOUNTS}. Start over with --fresh", account.email))?;
-        let principal = portal.accounts.principal(&session, None).await?.ok_or_else(|| anyhow!("the session was lost"))?;
-        let step_up = portal.accounts.stepped_up(&principal).ok_or_else(|| anyhow!("the clock jumped while signing in"))?;
-        Ok(Desk { session, principal, step_up })
+        let opened = Desk::open(&self.portal, &account.email, account.password.clone(), &self.context()).await;
+        opened.with_context(|| format!("the password in {ACCOUNTS} does not fit. Start over with --fresh"))
     }
 
     fn tell(&self, accounts: &[DemoAccount], new: bool) -> anyhow::Result<()> {

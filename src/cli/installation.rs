@@ -26,7 +26,7 @@ use crate::queue::Queue;
 use crate::search::{Indexes, Searcher};
 use crate::source::Vault;
 use crate::symbols::Symbols;
-use crate::web::{Allowance, HookBrake, Portal, Tokens};
+use crate::web::{AddressBrake, Allowance, Portal, Tokens};
 
 /// Where the last signed checkpoint is kept, outside the database.
 const CHECKPOINT: &str = "checkpoint";
@@ -197,7 +197,8 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
         allowance: Arc::new(Allowance::new(config.search, Arc::clone(&clock), cores)),
         inspection,
         jobs,
-        hooks: HookBrake::new(Arc::clone(&clock)),
+        hooks: AddressBrake::new(Arc::clone(&clock)),
+        invitations: AddressBrake::new(Arc::clone(&clock)),
         clock,
         entropy,
         config,

@@ -1,8 +1,10 @@
 //! The commands. Exit codes: 0 ok, 1 the thing checked does not hold or failed, 2 wrong usage or configuration.
 
+mod admin;
 pub mod audit;
 mod backup;
 mod demo;
+mod desk;
 pub mod installation;
 mod operate;
 mod progress;
@@ -37,6 +39,9 @@ enum Command {
     Serve(operate::ServeArgs),
     /// Check configuration, database, mirrors, index and log
     Doctor(audit::Installation),
+    /// People, agencies, agreements and grants, for scripts
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Products and where they are fetched from
     #[command(subcommand)]
     Mirror(operate::MirrorCommand),
@@ -96,6 +101,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => operate::init(args).await?,
         Command::Serve(args) => operate::serve(args).await?,
         Command::Doctor(at) => return operate::doctor(&at).await,
+        Command::Admin(command) => return admin::run(command).await,
         Command::Mirror(command) => operate::mirror(command).await?,
         Command::Version(command) => operate::version(command).await?,
         Command::Index(command) => return operate::index(command).await,

@@ -165,7 +165,7 @@ pub(super) fn context(entropy: &Entropy) -> Context {
     Context::internal(RequestId::random(entropy))
 }
 
-async fn open(config: Config) -> anyhow::Result<Arc<Portal>> {
+pub(super) async fn open(config: Config) -> anyhow::Result<Arc<Portal>> {
     installation::open(config, Arc::new(SystemClock), entropy()?).await
 }
 
@@ -194,7 +194,7 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         let password = Password::random(&portal.entropy);
         let shown = password.reveal().to_owned();
         let new = NewAccount { email: email.clone(), name: email.clone(), role: Role::Administrator, agency: None };
-        portal.accounts.create(new, password, None, &context(&portal.entropy)).await?;
+        portal.accounts.create(new, password, &context(&portal.entropy)).await?;
         say(&format!("administrator {email}, password {shown}"))?;
     }
     portal.log.close().await;

@@ -8,12 +8,13 @@
 mod agencies;
 mod agreements;
 mod grants;
+mod imports;
 mod paging;
 mod people;
-mod steps;
 mod store;
 mod suspensions;
 
+pub use crate::accounts::steps::{Act, Hand, Kinship, TransitionError};
 pub use agencies::{Agency, NewAgency};
 pub use agreements::{
     Agreement, AgreementFilter, Amendment, AmendmentStage, Document, Ended, LARGEST_DOCUMENT, NewAgreement, NewDocument, Paper, REMINDERS,
@@ -23,9 +24,9 @@ pub use grants::{
     Emergency, Entitlement, Figures, GrantFilter, Held, LONGEST_EMERGENCY, Line, MOST_APPROVALS, PathScope, Phase, Proposal, Readers,
     Review, Seen, State, Under, Window,
 };
+pub use imports::{GRANT_COLUMNS, Invited, Outcome as ImportOutcome, PEOPLE_COLUMNS, Plan as ImportPlan, PlannedLine};
 pub use paging::{PAGE, Page, Turn};
 pub use people::{Nomination, NominationFilter, Nominee, PendingTerms, Stage as NominationStage};
-pub use steps::{Act, Hand, Kinship, TransitionError};
 pub use suspensions::{Stage as SuspensionStage, Subject, SubjectKind, Suspension};
 
 /// The tables of every life in this room, for tests that walk them.
@@ -39,7 +40,7 @@ pub mod lives {
     pub use super::suspensions::{LIFE as SUSPENSION, Stage as SuspensionStage, Verb as SuspensionVerb};
 }
 
-use crate::accounts::{Principal, Role, done_by};
+use crate::accounts::{self, AccountError, Principal, Role, done_by, steps};
 use crate::audit::{Draft, Kind, Log, LogUnavailable, Outcome};
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError, Tx};
@@ -55,6 +56,8 @@ pub enum EntitlementError {
     Conflict,
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error(transparent)]
     Log(#[from] LogUnavailable),
     #[error(transparent)]
@@ -77,12 +80,7 @@ impl Entitlements {
 
     /// How `by` stands to whoever asked for something.
     async fn kinship(&self, tx: &mut Tx, asked: &AccountId, by: &AccountId) -> Result<Kinship, EntitlementError> {
-        if asked == by {
-            return Ok(Kinship::Same);
-        }
-        let [one, other] = store::lineages(tx, asked, by).await?;
-        // An account without a line, which no table holds, is nobody independent.
-        Ok(if one == other || one.is_none() { Kinship::OneLine } else { Kinship::Independent })
+        Ok(accounts::kinship(tx, asked, by).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::steps::Act;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
-use crate::database::{Database, DatabaseError, Tx};
+use crate::database::{Database, DatabaseError};
 use crate::ids::AccountId;
 
 pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp, sqlx::Error> {
@@ -61,14 +61,4 @@ pub(super) async fn by_ids(
 /// A row that lacks what every one of its table has.
 pub(super) fn damaged(what: &str) -> DatabaseError {
     DatabaseError::Sql(sqlx::Error::Decode(what.to_owned().into()))
-}
-
-/// The lines that two accounts come from.
-pub(super) async fn lineages(tx: &mut Tx, one: &AccountId, other: &AccountId) -> Result<[Option<String>; 2], DatabaseError> {
-    let mut found = [None, None];
-    for (account, slot) in [one, other].into_iter().zip(&mut found) {
-        let row = sqlx::query("SELECT lineage FROM accounts WHERE id = $1").bind(account.as_str()).fetch_optional(&mut **tx).await?;
-        *slot = row.map(|row| row.try_get(0)).transpose()?;
-    }
-    Ok(found)
 }

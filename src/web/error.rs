@@ -242,7 +242,7 @@ impl From<AccountError> for WebError {
             AccountError::Log(cause) => cause.into(),
             AccountError::Unknown => Self::NotFound,
             AccountError::Invalid { problem, .. } => Self::BadRequest(problem),
-            AccountError::Conflict | AccountError::Refused => Self::BadRequest(error.to_string()),
+            AccountError::Conflict | AccountError::Refused | AccountError::Transition(_) => Self::BadRequest(error.to_string()),
             other => Self::internal(other),
         }
     }
@@ -255,6 +255,7 @@ impl From<EntitlementError> for WebError {
             EntitlementError::Unknown => Self::NotFound,
             EntitlementError::Invalid { problem, .. } => Self::BadRequest(problem),
             EntitlementError::Transition(_) | EntitlementError::Conflict => Self::BadRequest(error.to_string()),
+            EntitlementError::Account(cause) => cause.into(),
             EntitlementError::Database(cause) => Self::internal(cause),
         }
     }

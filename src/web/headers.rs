@@ -20,7 +20,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
 pub(super) async fn envelope(State(portal): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = RequestId::random(&portal.entropy);
     request.extensions_mut().insert(id.clone());
-    let span = tracing::info_span!("request", id = %id, method = %request.method(), path = %request.uri().path());
+    let span = tracing::info_span!("request", id = %id, method = %request.method(), path = %logged(request.uri().path()));
     // A prefetched page would be recorded as read by somebody who never saw it.
     let prefetch =
         ["sec-purpose", "purpose"].iter().any(|name| text(request.headers(), name).is_some_and(|value| value.contains("prefetch")));
@@ -32,6 +32,12 @@ pub(super) async fn envelope(State(portal): State<AppState>, mut request: Reques
     }
     .instrument(span)
     .await
+}
+
+/// A path as the operator's log has it: the secret of an invitation is not for whoever reads that.
+fn logged(path: &str) -> &str {
+    const INVITATION: &str = "/invitation/";
+    if path.starts_with(INVITATION) { INVITATION } else { path }
 }
 
 fn dress(response: &mut Response, id: &RequestId, public_origin: Option<&str>) {
@@ -56,4 +62,15 @@ fn dress(response: &mut Response, id: &RequestId, public_origin: Option<&str>) {
     // Pictures have a stricter one.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::logged;
+
+    #[test]
+    fn the_secret_of_an_invitation_is_not_logged() {
+        assert_eq!(logged("/invitation/AAAAsecret"), "/invitation/");
+        assert_eq!(logged("/p/git"), "/p/git");
+    }
 }

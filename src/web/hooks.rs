@@ -2,10 +2,7 @@
 //! sign the body with it (`X-Hub-Signature-256`, HMAC-SHA-256), GitLab sends it (`X-Gitlab-Token`). Nothing of the body is read, and no
 //! answer tells whether a product is there.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -22,15 +19,9 @@ use super::error::WebError;
 use super::guard::{Public, client_address, text};
 use super::routes::Routes;
 use crate::catalog::{CatalogError, Purpose, Secret};
-use crate::clock::{SharedClock, Timestamp};
 
 /// No host sends more.
 const LARGEST: u64 = 25 << 20;
-/// One address may make so many calls at once, and one more each so long.
-const AT_ONCE: u32 = 30;
-const ONE_MORE: Duration = Duration::from_secs(2);
-/// Addresses remembered before those are forgotten that may call as often as anybody.
-const REMEMBERED: usize = 10_000;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes.post::<Public, _, _>("/hooks/{product}", hook)
@@ -84,44 +75,9 @@ async fn is_right(secret: &Secret, headers: &HeaderMap, body: Body) -> bool {
     signed | bool::from(digest(&shown).ct_eq(&digest(secret.reveal())))
 }
 
-/// Holds back addresses that call too often, whatever they call.
-pub struct HookBrake {
-    clock: SharedClock,
-    /// Until when each address has used up what it may do.
-    spent: Mutex<HashMap<String, Timestamp>>,
-}
-
-impl HookBrake {
-    #[must_use]
-    pub fn new(clock: SharedClock) -> Self {
-        Self { clock, spent: Mutex::default() }
-    }
-
-    /// # Errors
-    /// How long to wait.
-    fn admit(&self, address: &str) -> Result<(), Duration> {
-        let now = self.clock.now();
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.len() >= REMEMBERED {
-            spent.retain(|_, until| *until > now);
-        }
-        let until = spent.get(address).copied().unwrap_or(now).max(now);
-        let ahead = until.since(now);
-        let beyond = ahead.saturating_sub(ONE_MORE * (AT_ONCE - 1));
-        if !beyond.is_zero() {
-            return Err(beyond);
-        }
-        spent.insert(address.to_owned(), until.plus(ONE_MORE));
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::clock::FixedClock;
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect()
@@ -143,24 +99,5 @@ mod tests {
             assert!(!holds(headers("x-gitlab-token", wrong), "whatever").await, "{wrong}");
         }
         assert!(!holds(HeaderMap::new(), "Hello, World!").await);
-    }
-
-    #[test]
-    fn an_address_calls_so_often_and_then_waits() {
-        let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1)));
-        let brake = HookBrake::new(Arc::clone(&clock) as SharedClock);
-        for _ in 0..AT_ONCE {
-            brake.admit("a").unwrap();
-        }
-        assert_eq!(brake.admit("a"), Err(ONE_MORE));
-        brake.admit("b").unwrap();
-        clock.advance(ONE_MORE);
-        brake.admit("a").unwrap();
-        assert!(brake.admit("a").is_err());
-        clock.advance(ONE_MORE * AT_ONCE);
-        for _ in 0..AT_ONCE {
-            brake.admit("a").unwrap();
-        }
-        assert!(brake.admit("a").is_err());
     }
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod allowance;
+mod brake;
 mod error;
 mod form;
 mod guard;
@@ -24,7 +25,7 @@ use tower_sessions::SessionManagerLayer;
 use tower_sessions::cookie::SameSite;
 
 pub use allowance::Allowance;
-pub use hooks::HookBrake;
+pub use brake::AddressBrake;
 pub use routes::Route;
 pub use witness::serve_witness;
 
@@ -63,7 +64,9 @@ pub struct Portal {
     pub inspection: Inspection,
     pub jobs: Jobs,
     /// Who may call webhooks now.
-    pub hooks: HookBrake,
+    pub hooks: AddressBrake,
+    /// Who may open links of invitations now.
+    pub invitations: AddressBrake,
     pub clock: SharedClock,
     pub entropy: Entropy,
     pub tokens: Tokens,

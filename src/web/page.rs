@@ -13,8 +13,10 @@ use tokio::sync::mpsc;
 use super::AppState;
 use super::error::WebError;
 use super::guard::{SignedIn, csrf};
+use super::views::everyone::SessionRow;
+use super::views::format;
 use super::views::shell::{Notice, Person, Place, Role, Shell, Tone};
-use crate::accounts::{self, Principal};
+use crate::accounts::{self, LiveSession, Principal, SessionHash};
 
 const FLASH: &str = "flash";
 
@@ -36,6 +38,19 @@ pub(super) fn role(role: accounts::Role) -> Role {
         accounts::Role::Reviewer => Role::Reviewer,
         accounts::Role::Auditor => Role::Auditor,
         accounts::Role::Administrator => Role::Administrator,
+    }
+}
+
+/// A session as pages list it; `current` is the one in which they are asked for.
+pub(super) fn session_row(portal: &AppState, session: LiveSession, current: &SessionHash) -> SessionRow {
+    SessionRow {
+        id: session.hash.short(),
+        current: session.hash == *current,
+        opened_at: session.opened_at.micros(),
+        last_seen_at: session.seen_at.micros(),
+        ends_at: session.opened_at.plus(portal.config.session.absolute).micros(),
+        browser: format::browser(session.user_agent.as_deref().unwrap_or_default()),
+        address: session.address.unwrap_or_default(),
     }
 }
 

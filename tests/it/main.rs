@@ -35,6 +35,8 @@ mod finder;
 mod grants;
 /// Search in history over HTTP: changed lines and messages, cut to what may be read, and recorded.
 mod history_search;
+/// People and grants as files, at the portal and by `lectern admin`.
+mod imports;
 /// Long lists: filtered and paged by the database.
 mod lists;
 /// A log that cannot be written: 503, no source, and no repair.
@@ -43,6 +45,8 @@ mod log_unavailable;
 mod nodes;
 /// Histories, blame and commits: known from how their repository was made, cut to what may be read, and recorded.
 mod past;
+/// People: invitations, roles, locks, sessions.
+mod people;
 /// What a grant opens, shown before anybody proposes or approves it.
 mod previews;
 /// Products as administrators tend them: quarantine, withdrawal, moved tags, mirrors and their credentials, signatures.

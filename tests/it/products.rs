@@ -8,7 +8,7 @@ mod signatures;
 use std::time::Duration;
 
 use git2::Repository;
-use lectern::accounts::{NewAccount, Password, Role};
+use lectern::accounts::Role;
 use lectern::audit::{Entry, Filter, Kind, Outcome};
 use lectern::catalog::{Arrival, Pin, Settings, Standing};
 
@@ -135,12 +135,7 @@ async fn what_is_withdrawn_is_there_for_nobody_and_comes_back_by_two_hands(backe
     first.post(&format!("{PLACE}/ask"), &[("reason", "The key is void.")]).await.is(303);
     let told = first.post(&format!("{PLACE}/approve"), &[]).await.is(409);
     assert!(told.text().contains("another administrator must"), "{}", told.text());
-    let by = portal.desk(&portal.administrators[0]).await;
-    let password = Password::random(&portal.rooms.entropy);
-    let shown = password.reveal().to_owned();
-    let new = NewAccount { email: "puppet@vendor.example".to_owned(), name: "Puppet".to_owned(), role: Role::Administrator, agency: None };
-    let id = portal.rooms.accounts.create(new, password, Some(&by.principal), &portal.context()).await.unwrap();
-    let puppet = Person { id, email: "puppet@vendor.example".to_owned(), password: shown, role: Role::Administrator };
+    let puppet = portal.invited(Role::Administrator, None, &portal.administrators[0], &portal.administrators[1]).await;
     let puppet = portal.sign_in(&puppet).await;
     let told = puppet.post(&format!("{PLACE}/approve"), &[]).await.is(409);
     assert!(told.text().contains("opened by the same administrator"), "{}", told.text());

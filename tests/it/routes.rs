@@ -17,8 +17,10 @@ on_both! {
 }
 
 /// What anybody may ask for. This list only shrinks.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 10] = [
     "GET /healthz",
+    // Whoever opens it shows the secret of an invitation; every one that does not work has the same answer.
+    "GET /invitation/{secret}",
     "GET /metrics",
     "GET /readyz",
     "GET /sign-in",
@@ -26,6 +28,7 @@ const OPEN: [&str; 8] = [
     "GET /transparency/key",
     // Whoever calls shows a secret, and all that follows is a fetch.
     "POST /hooks/{product}",
+    "POST /invitation/{secret}",
     "POST /sign-in",
 ];
 
@@ -43,6 +46,7 @@ fn address(route: &Route) -> String {
         .replace("{document}", "x")
         .replace("{name}", "gateway")
         .replace("{*bundle}", "000.p/1")
+        .replace("{secret}", "x")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,11 +72,15 @@ async fn the_table_of_routes() {
     GET  /admin/agreements/{id}/terms                 administrator
     GET  /admin/grants                                administrator
     GET  /admin/grants/alone                          administrator
+    GET  /admin/grants/export                         administrator
+    GET  /admin/grants/import                         administrator
     GET  /admin/grants/new                            administrator
     GET  /admin/grants/{id}                           administrator
     GET  /admin/nominations                           administrator
     GET  /admin/nominations/{id}                      administrator
     GET  /admin/people                                administrator
+    GET  /admin/people/export                         administrator
+    GET  /admin/people/import                         administrator
     GET  /admin/people/new                            administrator
     GET  /admin/people/{id}                           administrator
     GET  /admin/products                              administrator
@@ -90,6 +98,7 @@ async fn the_table_of_routes() {
     GET  /audit/export                                auditor
     GET  /design                                      signed in
     GET  /healthz                                     public
+    GET  /invitation/{secret}                         anyone
     GET  /metrics                                     public
     GET  /p                                           reviewer
     GET  /p/{product}                                 reviewer
@@ -141,6 +150,7 @@ async fn the_table_of_routes() {
     POST /admin/agreements/{id}/sign                  administrator
     POST /admin/agreements/{id}/terms                 administrator
     POST /admin/grants/alone                          administrator
+    POST /admin/grants/import                         administrator
     POST /admin/grants/new                            administrator
     POST /admin/grants/{id}/approve                   administrator
     POST /admin/grants/{id}/justified                 administrator
@@ -150,9 +160,18 @@ async fn the_table_of_routes() {
     POST /admin/nominations/{id}/approve              administrator
     POST /admin/nominations/{id}/refuse               administrator
     POST /admin/nominations/{id}/withdraw             administrator
+    POST /admin/people/import                         administrator
     POST /admin/people/new                            administrator
-    POST /admin/people/{id}/disable                   administrator
+    POST /admin/people/{id}/invitation                administrator
+    POST /admin/people/{id}/invitation/approve        administrator
+    POST /admin/people/{id}/invitation/withdraw       administrator
     POST /admin/people/{id}/leave                     administrator
+    POST /admin/people/{id}/lock                      administrator
+    POST /admin/people/{id}/role                      administrator
+    POST /admin/people/{id}/role/approve              administrator
+    POST /admin/people/{id}/role/refuse               administrator
+    POST /admin/people/{id}/sessions/end              administrator
+    POST /admin/people/{id}/unlock                    administrator
     POST /admin/products/new                          administrator
     POST /admin/products/{name}/credentials           administrator
     POST /admin/products/{name}/credentials/remove    administrator
@@ -170,6 +189,7 @@ async fn the_table_of_routes() {
     POST /admin/suspensions/{id}/keep                 administrator
     POST /admin/suspensions/{id}/lift                 administrator
     POST /hooks/{product}                             public
+    POST /invitation/{secret}                         anyone
     POST /reauthenticate                              signed in
     POST /search/saved                                reviewer
     POST /search/saved/{id}/remove                    reviewer

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use lectern::accounts::{NewAccount, Password, Role};
+use lectern::accounts::Role;
 use lectern::catalog::{Product, RepoPath};
 use lectern::clock::{Clock, Timestamp};
 use lectern::entitlements::{
@@ -89,14 +89,8 @@ impl World {
         let agreement = portal.rooms.entitlements.agreement(agency.agreement.as_str()).await.unwrap().unwrap();
         let mut people = portal.administrators.to_vec();
         people.push(portal.colleague(Role::Administrator).await);
-        // The fourth administrator's account was opened by the first.
-        let opener = portal.desk(&people[0]).await;
-        let password = Password::random(&portal.rooms.entropy).reveal().to_owned();
-        let email = "child@vendor.example".to_owned();
-        let new = NewAccount { email: email.clone(), name: "Child".to_owned(), role: Role::Administrator, agency: None };
-        let id =
-            portal.rooms.accounts.create(new, Password::new(password.clone()), Some(&opener.principal), &portal.context()).await.unwrap();
-        people.push(Person { id, email, password, role: Role::Administrator });
+        // The first administrator invited the fourth, with the second's approval.
+        people.push(portal.invited(Role::Administrator, None, &people[0], &people[1]).await);
         let mut hands = Vec::new();
         for (person, line) in people.iter().zip([0, 1, 2, 0]) {
             hands.push(Hand { desk: portal.desk(person).await, line });

@@ -32,7 +32,7 @@ async fn every_failure_has_one_reply(backend: Backend) {
     let person = portal.named(&agency).await;
     let disabled = portal.named(&agency).await;
     let by = portal.desk(&portal.administrators[0]).await;
-    portal.rooms.accounts.disable(&disabled.id, "over", &by.step_up, &portal.context()).await.unwrap();
+    portal.rooms.accounts.lock(&disabled.id, "over", &by.step_up, &portal.context()).await.unwrap();
     let long = "x".repeat(5_000);
     let mut replies = Vec::new();
     for (email, password) in [

@@ -245,7 +245,7 @@ async fn a_disabled_account_is_signed_out_in_the_middle(backend: Backend) {
     let client = portal.sign_in(&person).await;
     client.get(&format!("/p/gateway/v2.0/file/{MAIN}")).await.is(200);
     let by = portal.desk(&portal.administrators[1]).await;
-    portal.rooms.accounts.disable(&person.id, "over", &by.step_up, &portal.context()).await.unwrap();
+    portal.rooms.accounts.lock(&person.id, "over", &by.step_up, &portal.context()).await.unwrap();
     for page in pages("v2.0") {
         let answer = client.get(&page).await.is(303);
         assert!(answer.location().starts_with("/sign-in"));

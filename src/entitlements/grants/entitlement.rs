@@ -129,6 +129,17 @@ impl State {
             Self::Revoked { .. } => Stage::Revoked,
         }
     }
+
+    /// As the database and files write it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Approved { .. } => "approved",
+            Self::Refused { .. } => "refused",
+            Self::Revoked { .. } => "revoked",
+        }
+    }
 }
 
 impl Entitlement {

@@ -21,7 +21,7 @@ use crate::accounts::{Principal, StepUp, done_by};
 use crate::audit::{Basis, Context, Draft, Kind, Place};
 use crate::catalog::{Product, RepoPath};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId};
 
 /// A proposal as an administrator writes it.
@@ -149,11 +149,25 @@ impl Entitlements {
     ) -> Result<EntitlementId, EntitlementError> {
         let new = self.checked(proposal, product, by).await?;
         let mut tx = self.database.begin().await?;
-        store::insert(&mut tx, &new, seen.map(|seen| &seen.figures)).await?;
-        let entry = after_seeing(about(&new, by, Kind::EntitlementProposed, &product.name), seen);
-        self.log.append_in(&mut tx, entry, context).await?;
+        self.propose_in(&mut tx, &new, product, seen, by, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(new.id)
+    }
+
+    /// Proposes what was checked, within a transaction.
+    pub(super) async fn propose_in(
+        &self,
+        tx: &mut Tx,
+        new: &Entitlement,
+        product: &Product,
+        seen: Option<&Seen>,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        store::insert(tx, new, seen.map(|seen| &seen.figures)).await?;
+        let entry = after_seeing(about(new, by, Kind::EntitlementProposed, &product.name), seen);
+        self.log.append_in(tx, entry, context).await?;
+        Ok(())
     }
 
     /// Gives access alone and at once, for [`LONGEST_EMERGENCY`] at most, to be reviewed by another administrator afterwards. Nobody gives
@@ -190,7 +204,7 @@ impl Entitlements {
         Ok(new.id)
     }
 
-    async fn checked(&self, proposal: Proposal, product: &Product, by: &Principal) -> Result<Entitlement, EntitlementError> {
+    pub(super) async fn checked(&self, proposal: Proposal, product: &Product, by: &Principal) -> Result<Entitlement, EntitlementError> {
         only_administrators(by)?;
         let agreement = self.agreement(proposal.agreement.as_str()).await?.ok_or(EntitlementError::Unknown)?;
         let agency = self.agency(agreement.agency.as_str()).await?.ok_or(EntitlementError::Unknown)?;

@@ -9,11 +9,11 @@ use serde_json::json;
 
 use super::steps::{Act, Hand, Kinship, Step, TransitionError, take};
 use super::{EntitlementError, Entitlements, draft, invalid, only_administrators, words};
-use crate::accounts::{Principal, StepUp, done_by};
+use crate::accounts::{AccountError, Accounts, Principal, StepUp, done_by};
 use crate::audit::{Context, Kind};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
-use crate::ids::{AccountId, AgreementId, NominationId};
+use crate::database::{DatabaseError, Tx};
+use crate::ids::{AccountId, AgreementId, NominationId, RoleChangeId};
 
 /// Where a nomination is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +123,6 @@ impl Entitlements {
         by: &Principal,
         context: &Context,
     ) -> Result<NominationId, EntitlementError> {
-        only_administrators(by)?;
         self.enter(agreement, account, Some(by), context).await
     }
 
@@ -139,9 +138,26 @@ impl Entitlements {
         by: Option<&Principal>,
         context: &Context,
     ) -> Result<NominationId, EntitlementError> {
-        let id = NominationId::random(&self.entropy);
         let mut tx = self.database.begin().await?;
-        if !store::insert(&mut tx, &id, agreement, account, by.map(Principal::account), self.clock.now()).await? {
+        let id = self.enter_in(&mut tx, agreement, account, by, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(id)
+    }
+
+    /// Nominates within a transaction, or, without an administrator, names.
+    pub(super) async fn enter_in(
+        &self,
+        tx: &mut Tx,
+        agreement: &AgreementId,
+        account: &AccountId,
+        by: Option<&Principal>,
+        context: &Context,
+    ) -> Result<NominationId, EntitlementError> {
+        if let Some(by) = by {
+            only_administrators(by)?;
+        }
+        let id = NominationId::random(&self.entropy);
+        if !store::insert(tx, &id, agreement, account, by.map(Principal::account), self.clock.now()).await? {
             return Err(invalid("account", "Choose a reviewer of this agency whom the agreement does not name yet."));
         }
         let mut entry = draft(by, if by.is_some() { Kind::PersonNominated } else { Kind::AgreementPersonNamed });
@@ -151,8 +167,7 @@ impl Entitlements {
         } else {
             entry = entry.fact("by", "command line");
         }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
+        self.log.append_in(tx, entry, context).await?;
         Ok(id)
     }
 
@@ -183,13 +198,53 @@ impl Entitlements {
         self.decide_nomination(id, Verb::Withdraw, Some(reason), by.principal(), context).await
     }
 
-    /// Takes a person out of every agreement: they left their agency.
-    pub async fn leave(&self, account: &AccountId, reason: &str, by: &StepUp, context: &Context) -> Result<(), EntitlementError> {
+    /// Whoever left their agency: their account is locked, and no agreement names them any more.
+    pub async fn leave(
+        &self,
+        accounts: &Accounts,
+        account: &AccountId,
+        reason: &str,
+        by: &StepUp,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        let by = by.principal();
         let reason = words("reason", reason, 1000)?;
-        for nominee in store::of_account(&self.database, account).await? {
-            if matches!(nominee.nomination.stage, Stage::Nominated | Stage::Approved) {
-                self.decide_nomination(&nominee.nomination.id, Verb::Withdraw, Some(reason.clone()), by.principal(), context).await?;
-            }
+        let mut tx = self.database.begin().await?;
+        match accounts.lock_in(&mut tx, account, &reason, Some(by), context).await {
+            // Locked before they left.
+            Ok(()) | Err(AccountError::Transition(TransitionError::AlreadyDecided)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.withdraw_all(&mut tx, account, &reason, by, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+
+    /// Gives somebody the role that was proposed. Their sessions end, and no agreement names them any more.
+    pub async fn approve_role(
+        &self,
+        accounts: &Accounts,
+        change: &RoleChangeId,
+        by: &StepUp,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        let mut tx = self.database.begin().await?;
+        let change = accounts.approve_role_in(&mut tx, change, by, context).await?;
+        self.withdraw_all(&mut tx, &change.account, "Their role was changed.", by.principal(), context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+
+    async fn withdraw_all(
+        &self,
+        tx: &mut Tx,
+        account: &AccountId,
+        reason: &str,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        for id in store::standing(tx, account).await? {
+            self.decide_in(tx, &id, Verb::Withdraw, Some(reason.to_owned()), by, context).await?;
         }
         Ok(())
     }
@@ -202,19 +257,33 @@ impl Entitlements {
         by: &Principal,
         context: &Context,
     ) -> Result<(), EntitlementError> {
-        only_administrators(by)?;
         let mut tx = self.database.begin().await?;
-        let found = store::load(&mut tx, id).await?.ok_or(EntitlementError::Unknown)?;
+        self.decide_in(&mut tx, id, verb, reason, by, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+
+    async fn decide_in(
+        &self,
+        tx: &mut Tx,
+        id: &NominationId,
+        verb: Verb,
+        reason: Option<String>,
+        by: &Principal,
+        context: &Context,
+    ) -> Result<(), EntitlementError> {
+        only_administrators(by)?;
+        let found = store::load(tx, id).await?.ok_or(EntitlementError::Unknown)?;
         let kinship = match &found.nominated_by {
-            Some(nominator) => self.kinship(&mut tx, nominator, by.account()).await?,
+            Some(nominator) => self.kinship(tx, nominator, by.account()).await?,
             None => Kinship::Independent,
         };
         let to = take(LIFE, found.stage, verb, kinship)?;
-        if verb == Verb::Approve && !store::may_be_named(&mut tx, &found).await? {
+        if verb == Verb::Approve && !store::may_be_named(tx, &found).await? {
             return Err(TransitionError::AgreementOver.into());
         }
         let act = Act { by: by.account().clone(), at: self.clock.now() };
-        if !store::save(&mut tx, id, found.stage, to, &act, reason.as_deref()).await? {
+        if !store::save(tx, id, found.stage, to, &act, reason.as_deref()).await? {
             return Err(EntitlementError::Conflict);
         }
         let kind = match verb {
@@ -228,8 +297,7 @@ impl Entitlements {
         if let Some(reason) = reason {
             entry = entry.fact("reason", json!(reason));
         }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
+        self.log.append_in(tx, entry, context).await?;
         Ok(())
     }
 

@@ -84,6 +84,15 @@ pub(super) async fn named(database: &Database, agreement: &AgreementId) -> Resul
     rows.iter().map(|row| Ok(AccountId::known(row.try_get::<String, _>(0)?))).collect()
 }
 
+/// Nominations of a person that wait or hold.
+pub(super) async fn standing(tx: &mut Tx, account: &AccountId) -> Result<Vec<NominationId>, DatabaseError> {
+    let rows = sqlx::query("SELECT id FROM nominations WHERE account_id = $1 AND state IN ('nominated', 'approved') ORDER BY id")
+        .bind(account.as_str())
+        .fetch_all(&mut **tx)
+        .await?;
+    rows.iter().map(|row| Ok(NominationId::known(row.try_get::<String, _>(0)?))).collect()
+}
+
 /// False when the agreement names that person already, or the person is no reviewer of its agency. Whom nobody nominated, the
 /// command line names, and that is decided at once.
 pub(super) async fn insert(

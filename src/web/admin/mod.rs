@@ -8,8 +8,10 @@ mod decisions;
 mod documents;
 pub(super) mod fields;
 mod grants;
+mod imports;
 mod nominations;
 mod people;
+mod person;
 mod previews;
 mod products;
 mod progress;
@@ -33,7 +35,7 @@ use super::guard::{Administering, SignedIn};
 use super::routes::Routes;
 use super::upload::LARGEST_UPLOAD;
 use super::views::forms::FieldErrors;
-use crate::accounts::StepUp;
+use crate::accounts::{AccountError, StepUp};
 use crate::entitlements::EntitlementError;
 
 /// The reason typed before a confirmation was asked for, and the page it was typed on.
@@ -89,11 +91,25 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/suspensions/{id}/keep", suspensions::keep)
         .post::<Administering, _, _>("/admin/suspensions/{id}/lift", suspensions::lift)
         .get::<Administering, _, _>("/admin/people", people::list)
+        .get::<Administering, _, _>("/admin/people/import", imports::people_form)
+        .post::<Administering, _, _>("/admin/people/import", imports::import_people)
+        .get::<Administering, _, _>("/admin/people/export", imports::export_people)
+        .get::<Administering, _, _>("/admin/grants/import", imports::grants_form)
+        .post::<Administering, _, _>("/admin/grants/import", imports::import_grants)
+        .get::<Administering, _, _>("/admin/grants/export", imports::export_grants)
         .get::<Administering, _, _>("/admin/people/new", people::form)
         .post::<Administering, _, _>("/admin/people/new", people::add)
-        .get::<Administering, _, _>("/admin/people/{id}", people::show)
-        .post::<Administering, _, _>("/admin/people/{id}/disable", people::disable)
-        .post::<Administering, _, _>("/admin/people/{id}/leave", people::leave)
+        .get::<Administering, _, _>("/admin/people/{id}", person::show)
+        .post::<Administering, _, _>("/admin/people/{id}/lock", person::lock)
+        .post::<Administering, _, _>("/admin/people/{id}/unlock", person::unlock)
+        .post::<Administering, _, _>("/admin/people/{id}/leave", person::leave)
+        .post::<Administering, _, _>("/admin/people/{id}/sessions/end", person::end_session)
+        .post::<Administering, _, _>("/admin/people/{id}/invitation", people::invite_again)
+        .post::<Administering, _, _>("/admin/people/{id}/invitation/approve", person::approve_invitation)
+        .post::<Administering, _, _>("/admin/people/{id}/invitation/withdraw", person::withdraw_invitation)
+        .post::<Administering, _, _>("/admin/people/{id}/role", person::propose_role)
+        .post::<Administering, _, _>("/admin/people/{id}/role/approve", person::approve_role)
+        .post::<Administering, _, _>("/admin/people/{id}/role/refuse", person::refuse_role)
         .get::<Administering, _, _>("/admin/products", products::list)
         .get::<Administering, _, _>("/admin/products/new", products::form)
         .post::<Administering, _, _>("/admin/products/new", products::add)
@@ -177,6 +193,20 @@ fn problem_of(error: EntitlementError) -> Result<(StatusCode, &'static str, Stri
             Ok((StatusCode::CONFLICT, "", "Another administrator decided on it at the same moment. This is how it stands now.".to_owned()))
         }
         EntitlementError::Transition(problem) => Ok((StatusCode::CONFLICT, "", problem.to_string())),
+        EntitlementError::Account(error) => account_problem(error),
+        other => Err(other.into()),
+    }
+}
+
+/// As [`problem_of`], of people's accounts.
+fn account_problem(error: AccountError) -> Result<(StatusCode, &'static str, String), WebError> {
+    match error {
+        AccountError::Invalid { field: "account", problem } => Ok((StatusCode::CONFLICT, "", problem)),
+        AccountError::Invalid { field, problem } => Ok((StatusCode::UNPROCESSABLE_ENTITY, field, problem)),
+        AccountError::Transition(problem) => Ok((StatusCode::CONFLICT, "", problem.to_string())),
+        AccountError::Conflict => {
+            Ok((StatusCode::CONFLICT, "", "Somebody changed this at the same moment. This is how it stands now.".to_owned()))
+        }
         other => Err(other.into()),
     }
 }

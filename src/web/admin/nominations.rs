@@ -166,7 +166,7 @@ fn address(id: &str) -> String {
 
 pub(super) fn row(nominee: &Nominee) -> NomineeRow {
     let (state, class) = match nominee.nomination.stage {
-        _ if nominee.disabled => ("Account disabled", "danger"),
+        _ if nominee.disabled => ("Account locked", "danger"),
         Stage::Nominated => ("Awaits approval", "look"),
         Stage::Approved => ("Named", "done"),
         Stage::Refused => ("Refused", "danger"),

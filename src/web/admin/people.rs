@@ -1,36 +1,83 @@
-//! People and their accounts.
+//! People: who there are, and inviting more.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::grants::agencies;
-use super::nominations::row as nominee_row;
-use super::{Because, Trouble, again, confirmed, done, problem_of};
-use crate::accounts::{Account, AccountError, NewAccount, Password, Role};
+use super::grants::{agencies, choice};
+use super::{Nothing, Trouble, account_problem, again};
+use crate::accounts::{Account, InvitationStage, Link, NewAccount, Role, Standing, Wanted};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::{self, html};
-use crate::web::views::admin::people::{PeoplePage, PersonCreated, PersonForm, PersonPage, PersonRow};
+use crate::web::views::admin::people::{PeoplePage, PersonForm, PersonInvited, PersonRow};
 use crate::web::views::forms::FieldErrors;
+use crate::web::views::links;
 use crate::web::views::shell::Place;
 
-pub(super) async fn list(who: Administering, State(portal): State<AppState>) -> Result<Response, WebError> {
-    let rows = portal.accounts.list().await?.into_iter().map(row).collect();
-    html(&PeoplePage { shell: who.shell(&portal, "People", Place::People).await?, rows })
+/// What the address asks for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    q: String,
+    agency: String,
+    role: String,
+    state: String,
+    after: String,
 }
 
+pub(super) async fn list(who: Administering, State(portal): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, WebError> {
+    let agencies = portal.entitlements.agencies().await?;
+    let wanted = Wanted {
+        text: asked.q.clone(),
+        agency: agencies.iter().find(|agency| agency.slug == asked.agency).map(|agency| agency.id.clone()),
+        role: asked.role.parse().ok(),
+        standing: Standing::ALL.into_iter().find(|standing| standing.as_str() == asked.state),
+        after: asked.after.clone(),
+    };
+    let found = portal.accounts.search(&wanted).await?;
+    let filters = [("q", asked.q.as_str()), ("agency", &asked.agency), ("role", &asked.role), ("state", &asked.state)];
+    let beginning = links::query("/admin/people", &filters);
+    let next = found.next.map(|after| {
+        let mut pairs = filters.to_vec();
+        pairs.push(("after", &after));
+        links::query("/admin/people", &pairs)
+    });
+    html(&PeoplePage {
+        shell: who.shell(&portal, "People", Place::People).await?,
+        filtered: filters.iter().any(|(_, value)| !value.is_empty()),
+        rows: found.people.into_iter().map(row).collect(),
+        total: found.total,
+        next,
+        first: (!asked.after.is_empty()).then_some(beginning),
+        roles: Role::ALL.into_iter().map(|role| choice(role.as_str(), role.title())).collect(),
+        states: STATES.iter().map(|(standing, words, _)| choice(standing.as_str(), *words)).collect(),
+        agencies: agencies.into_iter().map(|agency| choice(agency.slug, agency.name)).collect(),
+        q: asked.q,
+        agency: asked.agency,
+        role: asked.role,
+        state: asked.state,
+    })
+}
+
+/// How an account stands, in words and as a CSS class.
+const STATES: [(Standing, &str, &str); 3] =
+    [(Standing::Active, "Active", "done"), (Standing::Invited, "Invited", "look"), (Standing::Locked, "Locked", "danger")];
+
 pub(super) fn row(account: Account) -> PersonRow {
+    let standing = account.standing();
+    let (state, class) = STATES.iter().find(|(of, ..)| *of == standing).map_or(("", ""), |(_, words, class)| (words, class));
     PersonRow {
         id: account.id.to_string(),
         name: account.name,
         email: account.email,
         role: page::role(account.role),
         agency: account.agency.map(|agency| agency.name).unwrap_or_default(),
-        disabled: account.disabled_at.is_some(),
+        state,
+        class,
     }
 }
 
@@ -57,19 +104,35 @@ pub(super) async fn add(who: Administering, State(portal): State<AppState>, form
         Ok(new) => new,
         Err(errors) => return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, form_page(&who, &portal, typed, errors).await?)),
     };
-    let password = Password::random(&portal.entropy);
-    let shown = password.reveal().to_owned();
-    match portal.accounts.create(new, password, Some(&who.principal), &who.visit.context).await {
-        Ok(id) => {
+    match portal.accounts.invite(new, Some(&who.principal), &who.visit.context).await {
+        Ok((id, link)) => {
             let account = portal.accounts.find(id.as_str()).await?.ok_or(WebError::NotFound)?;
-            created(&who, &portal, account, shown).await
+            invited(&who, &portal, account, &link).await
         }
-        Err(AccountError::Invalid { field, problem }) => {
+        Err(error) => {
+            let (status, field, problem) = account_problem(error)?;
             let mut errors = FieldErrors::default();
             errors.add(field, problem);
-            Ok(again(StatusCode::UNPROCESSABLE_ENTITY, form_page(&who, &portal, typed, errors).await?))
+            Ok(again(status, form_page(&who, &portal, typed, errors).await?))
         }
-        Err(other) => Err(other.into()),
+    }
+}
+
+/// Another link for somebody who has not used theirs.
+pub(super) async fn invite_again(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(id): Path<String>,
+    _: Protected<Nothing>,
+) -> Result<Response, WebError> {
+    let account = portal.accounts.find(&id).await?.ok_or(WebError::NotFound)?;
+    match portal.accounts.invite_again(&account.id, &who.principal, &who.visit.context).await {
+        Ok(link) => invited(&who, &portal, account, &link).await,
+        Err(error) => {
+            let (status, field, problem) = account_problem(error)?;
+            let trouble = Trouble::at(String::new(), field, problem);
+            Ok(again(status, super::person::page(&who, &portal, account, trouble).await?))
+        }
     }
 }
 
@@ -96,90 +159,25 @@ async fn read(portal: &AppState, typed: &Typed) -> Result<Result<NewAccount, Fie
 }
 
 async fn form_page(who: &SignedIn, portal: &AppState, typed: Typed, errors: FieldErrors) -> Result<Response, WebError> {
-    let shell = who.shell(portal, "Add a person", Place::People).await?;
+    let shell = who.shell(portal, "Invite a person", Place::People).await?;
     let Typed { name, email, role, agency } = typed;
     html(&PersonForm { csrf: shell.csrf.clone(), shell, name, email, role, agency, agencies: agencies(portal).await?, errors })
 }
 
-/// The one page that ever shows the password.
-async fn created(who: &SignedIn, portal: &AppState, account: Account, password: String) -> Result<Response, WebError> {
-    let shell = who.shell(portal, "Account opened", Place::People).await?;
-    let mut response = html(&PersonCreated { shell, person: row(account), password })?;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
-}
-
-pub(super) async fn show(who: Administering, State(portal): State<AppState>, Path(id): Path<String>) -> Result<Response, WebError> {
-    let account = find(&portal, &id).await?;
-    let trouble = Trouble::none(&who, &address(&account)).await?;
-    person_page(&who, &portal, account, trouble).await
-}
-
-pub(super) async fn disable(
-    who: Administering,
-    State(portal): State<AppState>,
-    Path(id): Path<String>,
-    form: Protected<Because>,
-) -> Result<Response, WebError> {
-    let account = find(&portal, &id).await?;
-    let reason = form.into_inner().reason;
-    let by = confirmed(&who, &portal, &address(&account), "disable this account", &reason).await?;
-    let problem = match portal.accounts.disable(&account.id, &reason, &by, &who.visit.context).await {
-        Ok(()) => return done(&who, "The account is disabled, and its sessions have ended.", &address(&account)).await,
-        Err(AccountError::Invalid { problem, .. }) => problem,
-        Err(AccountError::Conflict) => "This account has been disabled already.".to_owned(),
-        Err(other) => return Err(other.into()),
-    };
-    let account = find(&portal, &id).await?;
-    Ok(again(StatusCode::CONFLICT, person_page(&who, &portal, account, Trouble::at(reason, "", problem)).await?))
-}
-
-/// A person left their agency: no agreement names them any more, and their account closes.
-pub(super) async fn leave(
-    who: Administering,
-    State(portal): State<AppState>,
-    Path(id): Path<String>,
-    form: Protected<Because>,
-) -> Result<Response, WebError> {
-    let account = find(&portal, &id).await?;
-    let reason = form.into_inner().reason;
-    let by = confirmed(&who, &portal, &address(&account), "end this person's access", &reason).await?;
-    let (status, field, problem) = match portal.entitlements.leave(&account.id, &reason, &by, &who.visit.context).await {
-        Ok(()) => match portal.accounts.disable(&account.id, &reason, &by, &who.visit.context).await {
-            Ok(()) | Err(AccountError::Conflict) => {
-                return done(&who, "They read nothing any more: no agreement names them, and the account is disabled.", &address(&account))
-                    .await;
-            }
-            Err(AccountError::Invalid { problem, .. }) => (StatusCode::CONFLICT, "", problem),
-            Err(other) => return Err(other.into()),
-        },
-        Err(error) => problem_of(error)?,
-    };
-    let account = find(&portal, &id).await?;
-    Ok(again(status, person_page(&who, &portal, account, Trouble::at(reason, field, problem)).await?))
-}
-
-async fn find(portal: &AppState, id: &str) -> Result<Account, WebError> {
-    portal.accounts.find(id).await?.ok_or(WebError::NotFound)
-}
-
-fn address(account: &Account) -> String {
-    format!("/admin/people/{}", account.id)
-}
-
-async fn person_page(who: &SignedIn, portal: &AppState, account: Account, trouble: Trouble) -> Result<Response, WebError> {
-    let shell = who.shell(portal, &account.name, Place::People).await?;
-    let nominees = portal.entitlements.nominations_of(&account.id).await?;
-    html(&PersonPage {
-        csrf: shell.csrf.clone(),
+/// The one page that ever shows the link.
+async fn invited(who: &SignedIn, portal: &AppState, account: Account, link: &Link) -> Result<Response, WebError> {
+    let invitation = portal.accounts.invitation_of(&account.id).await?.ok_or(WebError::NotFound)?;
+    let shell = who.shell(portal, "Invited", Place::People).await?;
+    html(&PersonInvited {
         shell,
-        created_at: account.created_at.micros(),
-        may_disable: account.disabled_at.is_none() && account.id != *who.principal.account(),
-        may_enable: false,
-        may_leave: account.role == Role::Reviewer && account.disabled_at.is_none(),
-        nominees: nominees.iter().map(nominee_row).collect(),
+        link: address_of(portal, link),
+        second: invitation.stage == InvitationStage::Proposed,
+        expires_at: invitation.expires_at.micros(),
         person: row(account),
-        reason: trouble.reason,
-        errors: trouble.errors,
     })
+}
+
+/// The whole address of a link.
+pub(super) fn address_of(portal: &AppState, link: &Link) -> String {
+    link.address(portal.config.public_origin.as_deref(), portal.config.listen)
 }

@@ -10,6 +10,7 @@ use crate::accounts::Role;
 use crate::audit::{Filter, Kind};
 use crate::catalog::RepoPath;
 use crate::entitlements::{GrantFilter, Line, NominationFilter, NominationStage, Page, Phase, SuspensionStage, Turn};
+use crate::ids::AccountId;
 use crate::web::AppState;
 use crate::web::admin;
 use crate::web::error::WebError;
@@ -148,6 +149,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
             href: format!("/admin/nominations/{}", of.nomination.id),
         });
     }
+    asks.extend(about_people(portal, me).await?);
     for of in amendments {
         let agreement = portal.entitlements.agreement(of.agreement.as_str()).await?;
         asks.push(Ask {
@@ -193,4 +195,28 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
             count(products.len() as u64, ("product", "products"), "/admin/products"),
         ],
     })
+}
+
+/// Invitations and changes of roles that wait for a second administrator.
+async fn about_people(portal: &AppState, me: &AccountId) -> Result<Vec<Ask>, WebError> {
+    let mut asks = Vec::new();
+    for (of, person) in portal.accounts.proposed_invitations().await? {
+        asks.push(Ask {
+            text: format!("{} as {}", person.name, person.role.noun()),
+            what: "Invitation",
+            own: of.invited_by.as_ref() == Some(me),
+            by: of.inviter.unwrap_or_default(),
+            href: format!("/admin/people/{}", person.id),
+        });
+    }
+    for of in portal.accounts.proposed_roles().await? {
+        asks.push(Ask {
+            text: format!("{}, to become {}", of.name, of.to.noun()),
+            what: "Change of a role",
+            own: of.proposed.by == *me || of.account == *me,
+            by: of.proposer,
+            href: format!("/admin/people/{}", of.account),
+        });
+    }
+    Ok(asks)
 }

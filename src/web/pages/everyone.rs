@@ -10,7 +10,7 @@ use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
 use crate::web::guard::{Anyone, SignedIn, csrf, renew_csrf};
-use crate::web::page::html;
+use crate::web::page::{html, session_row};
 use crate::web::views::design::DesignPage;
 use crate::web::views::everyone::{Account, Reauthenticate, SessionRow, SignIn};
 use crate::web::views::shell::{Place, Shell};
@@ -91,20 +91,8 @@ pub(super) async fn account(who: SignedIn, State(portal): State<AppState>) -> Re
         Role::Reviewer => super::shelves::sentences(&portal, &who).await?,
         _ => Vec::new(),
     };
-    let mut sessions: Vec<SessionRow> = portal
-        .accounts
-        .live_sessions(&who.principal)
-        .await?
-        .into_iter()
-        .map(|session| SessionRow {
-            id: session.hash.short(),
-            current: session.hash == *who.principal.session(),
-            opened_at: session.opened_at.micros(),
-            last_seen_at: session.seen_at.micros(),
-            ends_at: session.opened_at.plus(portal.config.session.absolute).micros(),
-            from: session.address.unwrap_or_default(),
-        })
-        .collect();
+    let sessions = portal.accounts.sessions_of(who.principal.account()).await?;
+    let mut sessions: Vec<SessionRow> = sessions.into_iter().map(|one| session_row(&portal, one, who.principal.session())).collect();
     sessions.sort_by_key(|session| !session.current);
     html(&Account {
         csrf: shell.csrf.clone(),
@@ -118,13 +106,23 @@ pub(super) async fn account(who: SignedIn, State(portal): State<AppState>) -> Re
 
 #[derive(Deserialize)]
 pub(super) struct Ending {
+    /// Empty for every other one.
     #[serde(default)]
     session: String,
 }
 
 pub(super) async fn end_session(who: SignedIn, State(portal): State<AppState>, form: Protected<Ending>) -> Result<Response, WebError> {
-    portal.accounts.end_session(&who.principal, &form.into_inner().session, &who.visit.context).await?;
-    who.flash("That session has ended.").await?;
+    let (me, context) = (who.principal.account(), &who.visit.context);
+    match form.into_inner().session.as_str() {
+        "" => {
+            portal.accounts.end_sessions(me, &who.principal, context).await?;
+            who.flash("Every other session has ended.").await?;
+        }
+        short => {
+            portal.accounts.end_session(me, short, &who.principal, context).await?;
+            who.flash("That session has ended.").await?;
+        }
+    }
     Ok(Redirect::to("/account").into_response())
 }
 

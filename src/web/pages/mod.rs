@@ -8,6 +8,7 @@ mod export;
 mod find;
 mod history_search;
 mod inside;
+mod invitations;
 mod operators;
 mod past;
 mod place;
@@ -33,6 +34,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<Public, _, _>("/metrics", operators::metrics)
         .get::<Anyone, _, _>("/sign-in", everyone::sign_in_form)
         .post::<Anyone, _, _>("/sign-in", everyone::sign_in)
+        .get::<Anyone, _, _>("/invitation/{secret}", invitations::form)
+        .post::<Anyone, _, _>("/invitation/{secret}", invitations::accept)
         .get::<Public, _, _>("/transparency/key", transparency::key)
         .get::<SignedIn, _, _>("/transparency", transparency::overview)
         .get::<Witnessing, _, _>("/transparency/checkpoint", transparency::checkpoint)

@@ -3,7 +3,8 @@
 use askama::Template;
 
 use super::format::filters;
-use super::shell::{Notice, Shell, Tone};
+use super::forms::FieldErrors;
+use super::shell::{Notice, Role, Shell, Tone};
 
 /// `GET /sign-in`; posts `email`, `password`, `csrf`, `next` to `/sign-in`.
 #[derive(Debug, Template)]
@@ -39,7 +40,7 @@ pub struct Reauthenticate {
     pub error: Option<String>,
 }
 
-/// `GET /account`; each session posts `session` and `csrf` to `/account/sessions/end`.
+/// `GET /account`; each session posts `session` and `csrf` to `/account/sessions/end`, which ends all others when `session` is empty.
 #[derive(Debug, Template)]
 #[template(path = "pages/account.html")]
 pub struct Account {
@@ -79,8 +80,10 @@ pub struct SessionRow {
     pub last_seen_at: i64,
     /// Ends by itself at this time.
     pub ends_at: i64,
-    /// Browser and address in words, if known.
-    pub from: String,
+    /// "Firefox on Windows".
+    pub browser: String,
+    /// The network address.
+    pub address: String,
 }
 
 /// Any error, also for visitors who are not signed in.
@@ -239,4 +242,27 @@ pub struct TermsToAccept {
     /// Agreements whose terms are to be accepted after these.
     pub more: usize,
     pub problem: Option<String>,
+}
+
+/// `/invitation/{secret}`: whoever was invited chooses a password; posts `password`, `again`, `csrf` to the same address.
+#[derive(Debug, Template)]
+#[template(path = "pages/invitation.html")]
+pub struct Invitation {
+    pub shell: Shell,
+    pub csrf: String,
+    /// The address of the page itself.
+    pub action: String,
+    pub name: String,
+    pub email: String,
+    pub role: Role,
+    /// The agency's name, of reviewers; may be empty.
+    pub agency: String,
+    pub errors: FieldErrors,
+}
+
+/// The same for every link that does not work.
+#[derive(Debug, Template)]
+#[template(path = "pages/invitation_closed.html")]
+pub struct InvitationClosed {
+    pub shell: Shell,
 }

@@ -112,6 +112,29 @@ pub fn ascii(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '·' }).collect()
 }
 
+/// What a browser calls itself, in words: "Firefox on Windows". A program is told by its own name.
+pub fn browser(agent: &str) -> String {
+    // Each names those it wants to be taken for, so that the most particular one is looked for first.
+    let programs = [("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
+    let systems = [
+        ("Windows", "Windows"),
+        ("Android", "Android"),
+        ("iPhone", "an iPhone"),
+        ("iPad", "an iPad"),
+        ("Mac OS X", "a Mac"),
+        ("Linux", "Linux"),
+    ];
+    let named = |list: &[(&str, &'static str)]| list.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
+    match (named(&programs), named(&systems)) {
+        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(program), None) => program.to_owned(),
+        (None, _) => match agent.split(['/', ' ']).next().filter(|name| !name.is_empty()) {
+            Some(name) => name.chars().take(40).collect(),
+            None => "An unknown browser".to_owned(),
+        },
+    }
+}
+
 /// "net/, platform/ and tests/".
 pub fn series(items: &[String]) -> String {
     match items {
@@ -283,6 +306,26 @@ pub mod filters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn browsers_are_told_in_words() {
+        for (agent, words) in [
+            ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Windows"),
+            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36", "Chrome on Linux"),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15",
+                "Safari on a Mac",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0",
+                "Edge on Windows",
+            ),
+            ("curl/8.5.0", "curl"),
+            ("", "An unknown browser"),
+        ] {
+            assert_eq!(browser(agent), words, "{agent}");
+        }
+    }
 
     #[test]
     fn thousands_are_separated() {

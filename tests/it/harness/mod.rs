@@ -272,6 +272,23 @@ impl Portal {
         account(&self.rooms, &format!("colleague.{number}@vendor.example"), role, None).await
     }
 
+    /// Somebody whom one administrator invites and, where it takes two, the other approves.
+    pub(crate) async fn invited(&self, role: Role, agency: Option<&Agency>, by: &Person, second: &Person) -> Person {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        let email = format!("invited.{number}@somewhere.example");
+        let password = Password::random(&self.rooms.entropy).reveal().to_owned();
+        let new = NewAccount { email: email.clone(), name: format!("Invited {number}"), role, agency: agency.map(|of| of.id.clone()) };
+        let (accounts, context) = (&self.rooms.accounts, self.context());
+        let (id, link) = accounts.invite(new, Some(&self.desk(by).await.principal), &context).await.unwrap();
+        if role != Role::Reviewer {
+            let invitation = accounts.invitation_of(&id).await.unwrap().unwrap();
+            accounts.approve_invitation(&invitation.id, &self.desk(second).await.step_up, &context).await.unwrap();
+        }
+        let secret = link.path().rsplit('/').next().unwrap().to_owned();
+        accounts.accept_invitation(&secret, Password::new(password.clone()), &context).await.unwrap();
+        Person { id, email, password, role }
+    }
+
     /// A browser at another process of the same portal, configured otherwise.
     pub(crate) async fn beside(&self, change: impl FnOnce(&mut Config)) -> Client {
         let mut config = self.rooms.config.clone();
@@ -382,6 +399,6 @@ async fn account(rooms: &lectern::web::Portal, email: &str, role: Role, agency: 
     let new =
         NewAccount { email: email.to_owned(), name: format!("Name of {email}"), role, agency: agency.map(|agency| agency.id.clone()) };
     let context = Context::internal(RequestId::random(&rooms.entropy));
-    let id = rooms.accounts.create(new, Password::new(password.clone()), None, &context).await.unwrap();
+    let id = rooms.accounts.create(new, Password::new(password.clone()), &context).await.unwrap();
     Person { id, email: email.to_owned(), password, role }
 }

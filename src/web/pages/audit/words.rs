@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::accounts::Role;
 use crate::audit::{Entry, Kind, Outcome};
 use crate::ids::AgencyId;
 use crate::web::views::audit::{EntryFact, LogRow};
@@ -109,7 +110,21 @@ fn deed(entry: &Entry) -> String {
         Kind::AgreementPersonNamed => "named a person in an agreement".to_owned(),
         Kind::AgencyCreated => "added an agency".to_owned(),
         Kind::AccountCreated => "opened an account".to_owned(),
-        Kind::AccountDisabled => "disabled an account".to_owned(),
+        Kind::AccountInvited => match entry.facts.get("second_needed") {
+            Some(Value::Bool(true)) => "made a link for a person to choose a password, for a second administrator to approve".to_owned(),
+            _ => "made a link for a person to choose a password".to_owned(),
+        },
+        Kind::AccountInvitationApproved => "approved the invitation of a person".to_owned(),
+        Kind::AccountInvitationUsed => "used an invitation, and chose a password".to_owned(),
+        Kind::AccountInvitationWithdrawn => "withdrew the invitation of a person".to_owned(),
+        Kind::RoleChangeProposed => format!("proposed to make {} of somebody who is {}", role(entry, "after"), role(entry, "before")),
+        Kind::RoleChanged => format!("approved that somebody who was {} is {}", role(entry, "before"), role(entry, "after")),
+        Kind::RoleChangeRefused => format!("refused to make {} of somebody who is {}", role(entry, "after"), role(entry, "before")),
+        Kind::AccountDisabled => "locked an account".to_owned(),
+        Kind::AccountEnabled => "unlocked an account".to_owned(),
+        Kind::AccountSessionsEnded => "ended the sessions of an account".to_owned(),
+        Kind::ListImported => format!("read in a file of {}", listed(entry)),
+        Kind::ListExported => format!("wrote {} to a file", listed(entry)),
         Kind::ProductCreated => format!("added the product {place}"),
         Kind::ProductChanged => format!("changed the product {place}: {}", changed(entry)),
         Kind::VersionPublished => format!("published {place}"),
@@ -136,6 +151,17 @@ fn deed(entry: &Entry) -> String {
 fn suspended(entry: &Entry) -> String {
     let fact = |name: &str| entry.facts.get(name).map(plain).unwrap_or_default();
     format!("{} {}", fact("subject"), fact("name"))
+}
+
+/// "people" or "grants".
+fn listed(entry: &Entry) -> &str {
+    entry.facts.get("list").and_then(Value::as_str).unwrap_or("something")
+}
+
+/// "an auditor": the role somebody had, or is to have.
+fn role(entry: &Entry, when: &str) -> &'static str {
+    let role = entry.facts.get(when).and_then(|of| of.get("role")).and_then(Value::as_str);
+    role.and_then(|role| role.parse().ok()).map_or("something else", Role::noun)
 }
 
 /// How it stood before, of what has standings.

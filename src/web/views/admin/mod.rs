@@ -2,6 +2,7 @@
 
 pub mod agencies;
 pub mod grants;
+pub mod imports;
 pub mod people;
 pub mod products;
 pub mod suspensions;

@@ -2,16 +2,31 @@
 
 use askama::Template;
 
+use crate::web::views::everyone::SessionRow;
 use crate::web::views::format::filters;
 use crate::web::views::forms::{Choice, FieldErrors};
 use crate::web::views::shell::{Role, Shell};
 
-/// `/admin/people`.
+/// `/admin/people?q=&agency=&role=&state=&after=`.
 #[derive(Debug, Template)]
 #[template(path = "admin/people.html")]
 pub struct PeoplePage {
     pub shell: Shell,
     pub rows: Vec<PersonRow>,
+    /// On all pages.
+    pub total: u64,
+    /// Something was asked for.
+    pub filtered: bool,
+    /// The address of the next page, and of the first one when this is another.
+    pub next: Option<String>,
+    pub first: Option<String>,
+    pub q: String,
+    pub agency: String,
+    pub role: String,
+    pub state: String,
+    pub agencies: Vec<Choice>,
+    pub roles: Vec<Choice>,
+    pub states: Vec<Choice>,
 }
 
 /// A person in a list.
@@ -24,7 +39,10 @@ pub struct PersonRow {
     pub role: Role,
     /// The agency's name, of reviewers; may be empty.
     pub agency: String,
-    pub disabled: bool,
+    /// "Active", "Invited", "Locked".
+    pub state: &'static str,
+    /// The CSS class of the state.
+    pub class: &'static str,
 }
 
 /// `/admin/people/new`; posts `name`, `email`, `role`, `agency`, `csrf` to the same address.
@@ -42,16 +60,23 @@ pub struct PersonForm {
     pub errors: FieldErrors,
 }
 
-/// After a person was made: the one-time password, shown once.
+/// After a person was invited: the link, shown once.
 #[derive(Debug, Template)]
-#[template(path = "admin/person_created.html")]
-pub struct PersonCreated {
+#[template(path = "admin/person_invited.html")]
+pub struct PersonInvited {
     pub shell: Shell,
     pub person: PersonRow,
-    pub password: String,
+    /// The whole address.
+    pub link: String,
+    /// It works only after a second administrator has approved it.
+    pub second: bool,
+    /// Microseconds since the epoch, UTC.
+    pub expires_at: i64,
 }
 
-/// `/admin/people/{id}`; posts `csrf` and `reason` to `…/disable`, `csrf` to `…/enable`.
+/// `/admin/people/{id}`; posts `csrf` and `reason` to `…/leave`, `…/lock` and `…/role/refuse`, `csrf` to `…/unlock`, `…/invitation`,
+/// `…/invitation/approve`, `…/invitation/withdraw` and `…/role/approve`, `role`, `agency`, `reason` to `…/role`, and `session` (all when
+/// it is empty) to `…/sessions/end`.
 #[derive(Debug, Template)]
 #[template(path = "admin/person.html")]
 pub struct PersonPage {
@@ -60,16 +85,53 @@ pub struct PersonPage {
     pub person: PersonRow,
     /// Microseconds since the epoch, UTC.
     pub created_at: i64,
-    /// Nobody disables their own account.
-    pub may_disable: bool,
-    /// A reviewer whose account is open.
-    pub may_leave: bool,
+    /// When, by whom and why it was locked.
+    pub locked: Option<String>,
+    /// What can be done alone, for a reason.
+    pub acts: Vec<Doing>,
+    pub may_unlock: bool,
+    pub why_not: Option<&'static str>,
+    /// Of somebody who has not chosen a password yet.
+    pub invitation: Option<InvitationView>,
+    /// The change of their role that waits.
+    pub change: Option<ChangeView>,
+    pub may_propose: bool,
+    pub roles: Vec<Choice>,
+    pub agencies: Vec<Choice>,
+    /// Wrong passwords lately, in a sentence.
+    pub failures: Option<String>,
+    pub sessions: Vec<SessionRow>,
     /// The agreements that name them, or did.
     pub nominees: Vec<NomineeRow>,
-    /// There is a way to enable it again.
-    pub may_enable: bool,
     pub reason: String,
     pub errors: FieldErrors,
+}
+
+/// Something that takes a reason: where it is posted, what opens the form, its button, and its hint.
+#[derive(Clone, Copy, Debug)]
+pub struct Doing {
+    pub verb: &'static str,
+    pub opens: &'static str,
+    pub button: &'static str,
+    pub hint: &'static str,
+}
+
+/// An invitation that was not used.
+#[derive(Clone, Debug)]
+pub struct InvitationView {
+    pub sentence: String,
+    pub may_approve: bool,
+    pub may_withdraw: bool,
+    pub why_not: Option<&'static str>,
+}
+
+/// A change of a role that waits for a second administrator.
+#[derive(Clone, Debug)]
+pub struct ChangeView {
+    pub sentence: String,
+    pub why: String,
+    pub may_approve: bool,
+    pub why_not: Option<&'static str>,
 }
 
 /// Somebody whom an agreement names, or is to name.

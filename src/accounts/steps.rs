@@ -44,6 +44,8 @@ pub enum TransitionError {
     OwnProposal,
     #[error("The account that asked for it and yours were opened by the same administrator; somebody independent must decide.")]
     SameHand,
+    #[error("Nobody decides on their own role; another administrator must.")]
+    OwnRole,
     #[error("You have approved it already; it waits for another administrator.")]
     ApprovedAlready,
     #[error("This was decided already; look at it again.")]

@@ -1,0 +1,99 @@
+//! The link with which somebody who was invited chooses their password. Every link that does not work has the same answer.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use crate::accounts::{Account, AccountError, Attempt, Password};
+use crate::web::AppState;
+use crate::web::error::WebError;
+use crate::web::form::Protected;
+use crate::web::guard::{Anyone, Visit, csrf, renew_csrf};
+use crate::web::page::{self, html};
+use crate::web::views::everyone::{Invitation, InvitationClosed};
+use crate::web::views::forms::FieldErrors;
+use crate::web::views::shell::Shell;
+
+pub(super) async fn form(anyone: Anyone, State(portal): State<AppState>, Path(secret): Path<String>) -> Result<Response, WebError> {
+    match invited(&anyone, &portal, &secret).await? {
+        Some(account) => invitation_page(&anyone.visit, &portal, account, FieldErrors::default()).await,
+        None => closed(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Chosen {
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+}
+
+pub(super) async fn accept(
+    anyone: Anyone,
+    State(portal): State<AppState>,
+    Path(secret): Path<String>,
+    form: Protected<Chosen>,
+) -> Result<Response, WebError> {
+    let Some(account) = invited(&anyone, &portal, &secret).await? else { return closed() };
+    let Chosen { password, again } = form.into_inner();
+    let visit = anyone.visit;
+    let mut errors = FieldErrors::default();
+    if password != again {
+        errors.add("again", "This is not what you typed above. Type the same password twice.");
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, invitation_page(&visit, &portal, account, errors).await?).into_response());
+    }
+    match portal.accounts.accept_invitation(&secret, Password::new(password.clone()), &visit.context).await {
+        Ok(account) => {
+            let address = visit.context.address.clone().unwrap_or_default();
+            let attempt = Attempt { email: account.email, password: Password::new(password), address };
+            match portal.accounts.sign_in(attempt, &visit.session, &visit.context).await {
+                Ok(()) => {
+                    renew_csrf(&visit, &portal).await?;
+                    Ok(Redirect::to("/").into_response())
+                }
+                // Too many attempts from that address, for example. The password is set.
+                Err(AccountError::Refused) => Ok(Redirect::to("/sign-in").into_response()),
+                Err(other) => Err(other.into()),
+            }
+        }
+        Err(AccountError::Invalid { field, problem }) => {
+            errors.add(field, problem);
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, invitation_page(&visit, &portal, account, errors).await?).into_response())
+        }
+        Err(AccountError::Unknown) => closed(),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Whom the link invites, if it works; asked for only as often as an address may, and by nobody who is signed in.
+async fn invited(anyone: &Anyone, portal: &AppState, secret: &str) -> Result<Option<Account>, WebError> {
+    if anyone.principal.is_some() {
+        return Err(WebError::Forbidden("You are signed in. Sign out first, then open the link of the invitation again.".to_owned()));
+    }
+    let address = anyone.visit.context.address.as_deref().unwrap_or_default();
+    portal
+        .invitations
+        .admit(address)
+        .map_err(|wait| WebError::TooMany { problem: "Links of invitations were opened too often from your network.".to_owned(), wait })?;
+    Ok(portal.accounts.invited(secret).await?)
+}
+
+async fn invitation_page(visit: &Visit, portal: &AppState, account: Account, errors: FieldErrors) -> Result<Response, WebError> {
+    html(&Invitation {
+        shell: Shell { title: "Choose a password".to_owned(), ..Shell::default() },
+        csrf: csrf(visit, portal).await?,
+        action: visit.address.clone(),
+        name: account.name,
+        email: account.email,
+        role: page::role(account.role),
+        agency: account.agency.map(|agency| agency.name).unwrap_or_default(),
+        errors,
+    })
+}
+
+fn closed() -> Result<Response, WebError> {
+    let page = html(&InvitationClosed { shell: Shell { title: "Invitation".to_owned(), ..Shell::default() } })?;
+    Ok((StatusCode::NOT_FOUND, page).into_response())
+}
