@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Parser;
 use cluster::Cluster;
-use lectern::clock::Clock as _;
 use lectern::database::Tx;
 use site::{Reader, Site, cores, say};
 use sqlx::AssertSqlSafe;
