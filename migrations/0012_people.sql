@@ -35,8 +35,9 @@ CREATE TABLE role_changes (
 CREATE UNIQUE INDEX role_changes_account_id_key ON role_changes (account_id) WHERE state = 'proposed';
 CREATE INDEX role_changes_state ON role_changes (state, proposed_at);
 
--- Who locked an account, and why. NULL for what earlier versions disabled, and for the command line.
-ALTER TABLE accounts ADD COLUMN disabled_by TEXT REFERENCES accounts (id);
+-- Which account locked one, and why. NULL for what earlier versions disabled, and for the command line. No reference: a table that refers
+-- to itself could not be restored row by row.
+ALTER TABLE accounts ADD COLUMN disabled_by TEXT;
 ALTER TABLE accounts ADD COLUMN disabled_reason TEXT;
 
 -- What a session's browser called itself when it was opened.

@@ -118,7 +118,7 @@ impl Site {
         let password = Password::random(&self.portal.entropy);
         let shown = password.reveal().to_owned();
         let new = NewAccount { email: email.to_owned(), name: email.to_owned(), role, agency };
-        Ok((self.portal.accounts.create(new, password, None, &self.context()).await?, shown))
+        Ok((self.portal.accounts.create(new, password, &self.context()).await?, shown))
     }
 
     async fn administrator(&self, email: &str) -> anyhow::Result<StepUp> {
