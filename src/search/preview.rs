@@ -17,7 +17,7 @@ use super::query::Trait;
 use super::scope::Rules;
 use super::sealed::{Indexes, drafts_showing};
 use super::sensitive::Sensitive;
-use super::weave::decode;
+use super::weave;
 use super::{ProductIndex, SearchError};
 use crate::access::Reveal;
 use crate::audit::{Draft, Receipt, Recordable, Recorded, Shown};
@@ -377,8 +377,8 @@ impl ProductIndex {
         if !body.is_woven() {
             return Ok(body.lines);
         }
-        let runs = decode(self.contents.runs(document)?, u32::MAX);
-        let runs = runs.ok_or_else(|| SearchError::damaged("the lines of a file are not what was written"))?;
-        Ok(runs.iter().fold(0, |lines, run| lines.saturating_add(run.lines)))
+        let mut lines = 0_u32;
+        let read = weave::each(self.contents.runs(document)?, u32::MAX, |run| lines = lines.saturating_add(run.lines));
+        read.map(|()| lines).ok_or_else(|| SearchError::damaged("the lines of a file are not what was written"))
     }
 }

@@ -144,7 +144,7 @@ async fn what_is_foreseen_for_a_person_is_what_policy_then_permits(backend: Back
         portal
             .rooms
             .accounts
-            .disable(&gone.id, "left", &portal.desk(&portal.administrators[0]).await.step_up, &portal.context())
+            .lock(&gone.id, "left", &portal.desk(&portal.administrators[0]).await.step_up, &portal.context())
             .await
             .unwrap();
         for _ in 0..4 {
