@@ -201,13 +201,12 @@ impl Shared {
     /// Lists a batch of entries, so many or a few more, and answers who waited for those. Whether the log can go on; an error suspends it, but for one of a single entry.
     async fn list(&self, writer: &mut Writer, line: &mut Line, least: u64) -> bool {
         let most = least.clamp(if line.asking.is_empty() { BATCH } else { ASKED_BATCH }, LARGEST_BATCH);
-        let before = self.listed();
         match self.patiently(self.list_batch(writer, most), line).await {
-            Ok(()) => {
+            Ok(many) => {
                 line.unlistable = false;
                 let listed = self.listed();
                 // A batch that is empty is the last.
-                for (_, done) in line.asking.extract_if(.., |(size, _)| *size <= listed || listed == before) {
+                for (_, done) in line.asking.extract_if(.., |(size, _)| *size <= listed || many == 0) {
                     // Who has left is not told.
                     let _ = done.send(Ok(()));
                 }
@@ -216,6 +215,8 @@ impl Shared {
             Err(error @ AuditError::Entry { .. }) => {
                 tracing::error!(%error, "the auditors' listing ends before this entry");
                 line.unlistable = true;
+                // Its transaction would hold the head until the connection is used again.
+                writer.abandon();
                 for (_, done) in line.asking.drain(..) {
                     let _ = done.send(Err(opening::refuse(error.to_string())));
                 }

@@ -79,9 +79,11 @@ impl Listed {
 impl Log {
     /// Waits until the first `size` entries are listed. While the log cannot be written, what was appended last may not be.
     pub(super) async fn listed_to(&self, size: u64) -> Result<(), AuditError> {
-        if self.shared.listed() >= size {
-            return Ok(());
-        }
+        if self.shared.listed() >= size { Ok(()) } else { self.have_listed(size).await }
+    }
+
+    /// As [`Log::listed_to`], whatever is known to be listed.
+    async fn have_listed(&self, size: u64) -> Result<(), AuditError> {
         let (done, listed) = oneshot::channel();
         if self.queue.send(Message::List { size, done }).await.is_err() {
             return Ok(());
@@ -136,7 +138,8 @@ impl Log {
         super::store::commit(tx).await?;
         self.shared.listed.store(0, Ordering::Relaxed);
         let size = self.size().await?;
-        self.listed_to(size).await?;
+        // A batch that was being listed before may be noted only now.
+        self.have_listed(size).await?;
         self.shared.writable()?;
         Ok(size)
     }
@@ -153,8 +156,8 @@ impl Shared {
         self.verified.lock().unwrap_or_else(std::sync::PoisonError::into_inner).size().saturating_sub(self.listed())
     }
 
-    /// Lists the next entries, so many at the most. Another process that does the same waits for the head, and then finds them listed.
-    pub(super) async fn list_batch(&self, writer: &mut Writer, most: u64) -> Result<(), AuditError> {
+    /// Lists the next entries, so many at the most; says how many. Another process that does the same waits for the head, and then finds them listed.
+    pub(super) async fn list_batch(&self, writer: &mut Writer, most: u64) -> Result<usize, AuditError> {
         let mut tx = writer.begin(&self.database).await?;
         let head = super::store::lock_head(&mut tx).await?;
         let first = store::listed(&mut tx).await?;
@@ -168,7 +171,7 @@ impl Shared {
         store::insert(&mut tx, &rows, &places).await?;
         super::store::commit_group(tx).await?;
         self.listed.store(rows.last().map_or(first, |r| r.index + 1), Ordering::Relaxed);
-        Ok(())
+        Ok(rows.len())
     }
 }
 

@@ -152,6 +152,7 @@ async fn an_entry_that_cannot_be_listed_is_named_and_does_not_stop_the_log() {
     for bench in Bench::all().await {
         let log = bench.open().await;
         fill(&log, 5).await;
+        log.listed_to(log.size().await.unwrap()).await.unwrap();
         let database = bench.database().await;
         bench::execute(&database, "CREATE TABLE kept AS SELECT entry FROM log_entries WHERE idx = 4").await;
         bench::execute(&database, "UPDATE log_entries SET entry = leaf WHERE idx = 4").await;
@@ -159,6 +160,10 @@ async fn an_entry_that_cannot_be_listed_is_named_and_does_not_stop_the_log() {
         assert!(refused.contains("entry 4 "), "{refused}");
         log.append(opened(6), &Context::internal(crate::ids::RequestId::known("req_2"))).await.unwrap();
         assert!(log.count(&Filter::default()).await.is_err());
+        // Who was refused holds nothing that others wait for.
+        let mut other = database.begin().await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), log_store::lock_head(&mut other)).await.expect("the head is free").unwrap();
+        drop(other);
         // It is not tried over and over, but when somebody asks.
         bench::execute(&database, "UPDATE log_entries SET entry = (SELECT entry FROM kept) WHERE idx = 4").await;
         log.append(opened(7), &context()).await.unwrap();
