@@ -26,6 +26,7 @@ missing() {
     perl -MFindBin -MIPC::Cmd -MPod::Usage -e 1 2>/dev/null || echo perl
     have pkg-config || echo pkg-config
     have git || echo git
+    have ssh-keygen || echo openssh-client
     have chromium || have chromium-browser || have google-chrome || [ -n "${CHROMIUM:-}" ] || echo chromium
     have chromedriver || [ -n "${CHROMEDRIVER:-}" ] || echo chromium-driver
     have_postgres || echo postgresql

@@ -63,9 +63,10 @@ fn repository(home: &Path, [ours, theirs]: [&Path; 2]) -> Option<PathBuf> {
 
 async fn signatures_are_checked_by_the_signers_that_are_named(backend: Backend) {
     let home = tempfile::tempdir().unwrap();
-    let Some((ours, our_key)) = key(home.path(), "ours", "ed25519") else { return };
-    let Some((theirs, their_key)) = key(home.path(), "theirs", "ecdsa") else { return };
-    let Some(source) = repository(home.path(), [&ours, &theirs]) else { return };
+    let missing = "git and ssh-keygen, which tests/run.sh installs";
+    let (ours, our_key) = key(home.path(), "ours", "ed25519").expect(missing);
+    let (theirs, their_key) = key(home.path(), "theirs", "ecdsa").expect(missing);
+    let source = repository(home.path(), [&ours, &theirs]).expect(missing);
     let portal = Portal::bare(backend).await;
     let new = NewProduct {
         name: "signed".to_owned(),
