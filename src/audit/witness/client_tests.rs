@@ -406,7 +406,9 @@ async fn at_the_start_the_log_must_extend_what_was_witnessed() {
     let more = Checkpoint { size: 22, ..kept.clone() }.sign(key.signer()).to_string();
     let other = Checkpoint { root: [7; 32], ..kept }.sign(key.signer()).to_string();
     let spoilt = whole.replace("w1.example ", "w1.example A");
-    let flipped = whole.rfind('=').map(|at| format!("{}A{}", &whole[..at - 4], &whole[at - 3..])).unwrap();
+    let at = whole.rfind('=').unwrap() - 4;
+    let another = if &whole[at..=at] == "A" { "B" } else { "A" };
+    let flipped = format!("{}{another}{}", &whole[..at], &whole[at + 1..]);
     for (damage, says) in [
         (more, "the log has 21 entries, and 22 were cosigned by its witnesses"),
         (other, "its witnesses cosigned BwcHBwcH"),
