@@ -102,6 +102,8 @@ ids! {
     DocumentId "doc"
     /// A suspension of a grant, an agreement, an agency or a product.
     SuspensionId "sus"
+    /// A campaign in which grants are confirmed or lapse.
+    CampaignId "cmp"
     /// A product of the vendor.
     ProductId "prd"
     /// A published version of a product.

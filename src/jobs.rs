@@ -22,6 +22,7 @@ use crate::catalog::{
 };
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Kind};
+use crate::entitlements::Entitlements;
 use crate::ids::{Entropy, RequestId};
 use crate::mirrors::naming::{self, Wanted, newest_first};
 use crate::mirrors::{self, Credentials, FetchError, Fetched, Mirror, Ref, RefKind, SignatureKind, Source};
@@ -90,6 +91,7 @@ pub struct Jobs {
     database: Database,
     log: Log,
     catalog: Catalog,
+    entitlements: Entitlements,
     queue: Queue,
     mirrors: PathBuf,
     reader: MachineReader,
@@ -104,14 +106,14 @@ impl Jobs {
     #[must_use]
     pub fn new(
         (database, log): (Database, Log),
-        catalog: Catalog,
+        (catalog, entitlements): (Catalog, Entitlements),
         queue: Queue,
         mirrors: PathBuf,
         (reader, indexes, symbols): (MachineReader, Arc<Indexes>, Arc<Symbols>),
         entropy: Entropy,
     ) -> Self {
         let (stop, wake) = (Arc::default(), Arc::default());
-        Self { database, log, catalog, queue, mirrors, reader, indexes, symbols, entropy, stop, wake }
+        Self { database, log, catalog, entitlements, queue, mirrors, reader, indexes, symbols, entropy, stop, wake }
     }
 
     /// Fetches a product's source, publishes what is new and indexes it.
@@ -362,6 +364,9 @@ impl Jobs {
             self.refresh_indexes().await;
             if let Err(cause) = self.catalog.ask_for_what_is_due().await {
                 tracing::error!(%cause, "what is due by schedule could not be asked for");
+            }
+            if let Err(cause) = self.entitlements.note_lapses().await {
+                tracing::error!(%cause, "grants that have lapsed could not be noted in the log");
             }
             match self.queue.claim().await {
                 Ok(Some(job)) => self.run(&job).await,

@@ -63,6 +63,8 @@ pub enum Reason {
     Expired,
     /// The agreement's term is over or has not begun, it was ended, or is not signed or does not cover the product.
     Agreement,
+    /// Nobody confirmed the grant by the day of a campaign.
+    Unconfirmed,
     /// The grant, or something it hangs on, is suspended.
     Suspended,
     /// The agreement does not admit the network it was asked from.
@@ -87,6 +89,7 @@ impl Reason {
             Self::Expired => "the grant has expired",
             Self::Agreement => "the agreement is not in force",
             Self::Suspended => "the grant, or something it hangs on, is suspended",
+            Self::Unconfirmed => "the grant has lapsed, since nobody confirmed it in time",
             Self::Address => "the agreement does not admit this network",
             Self::Terms => "the agreement's terms are not accepted",
             Self::Version => "outside the grant's versions",
@@ -150,6 +153,9 @@ fn opens(held: &Held, product: &str, version: &str, address: Option<IpAddr>, now
     let under = &held.under;
     if under.draft || !under.term.contains(now) || under.ended.is_some_and(|ended| ended <= now) || !under.reach.covers(product) {
         return Err(Reason::Agreement);
+    }
+    if under.confirm_by.is_some_and(|day| day <= now) {
+        return Err(Reason::Unconfirmed);
     }
     if under.suspended {
         return Err(Reason::Suspended);
@@ -224,6 +230,7 @@ mod tests {
                 draft: false,
                 reach: Reach::default(),
                 suspended: false,
+                confirm_by: None,
                 terms_pending: false,
             },
         }
@@ -271,6 +278,8 @@ mod tests {
             (check(|f| f.held[0].under.term.until = at(150), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
             (check(|f| f.held[0].under.draft = true, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Agreement)),
             (check(|f| f.held[0].under.suspended = true, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Suspended)),
+            (check(|f| f.held[0].under.confirm_by = Some(at(150)), "gateway", "v1.2", "net/a.c", Read, 149), Ok(())),
+            (check(|f| f.held[0].under.confirm_by = Some(at(150)), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Unconfirmed)),
             (check(|f| f.held[0].under.terms_pending = true, "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Terms)),
             (check(|f| admit(f, "192.0.2.0/24"), "gateway", "v1.2", "net/a.c", Read, 150), Ok(())),
             (check(|f| admit(f, "198.51.100.0/24"), "gateway", "v1.2", "net/a.c", Read, 150), Err(Reason::Address)),

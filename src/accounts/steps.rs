@@ -52,6 +52,8 @@ pub enum TransitionError {
     AlreadyDecided,
     #[error("Only a grant in force can be revoked.")]
     NotInForce,
+    #[error("The day of the campaign has come; what was not confirmed has lapsed. Propose it anew.")]
+    CampaignOver,
     #[error("Its window has ended; propose it anew.")]
     WindowEnded,
     #[error("The agreement is not in force, so nothing can be approved under it.")]

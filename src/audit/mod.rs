@@ -30,6 +30,7 @@ mod receipts;
 mod sequencer;
 mod snapshot;
 mod store;
+mod usage;
 pub mod witness;
 
 use std::io;
@@ -60,6 +61,7 @@ pub use self::receipt::Receipt;
 pub use self::receipts::{ReceiptBundle, Refusals};
 use self::sequencer::{Job, Message};
 pub use self::snapshot::{Rebuild, Stand, stand, verify_loaded};
+pub use self::usage::{Refused, Usage, Use};
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{Entropy, RequestId};

@@ -176,7 +176,8 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
     let symbols = Arc::new(Symbols::at(config.indexes(), reader.clone()));
     let indexes = Arc::new(Indexes::at(config.indexes()).with_symbols(Arc::clone(&symbols)));
     let held = (reader, Arc::clone(&indexes), Arc::clone(&symbols));
-    let jobs = Jobs::new((database.clone(), log.clone()), catalog.clone(), queue, config.mirrors(), held, entropy.clone());
+    let granted = (catalog.clone(), entitlements.clone());
+    let jobs = Jobs::new((database.clone(), log.clone()), granted, queue, config.mirrors(), held, entropy.clone());
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     Ok(Arc::new(Portal {
         tokens: Tokens {

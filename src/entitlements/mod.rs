@@ -7,6 +7,7 @@
 
 mod agencies;
 mod agreements;
+mod campaigns;
 mod grants;
 mod imports;
 mod paging;
@@ -19,6 +20,10 @@ pub use agencies::{Agency, NewAgency};
 pub use agreements::{
     Agreement, AgreementFilter, Amendment, AmendmentStage, Document, Ended, LARGEST_DOCUMENT, NewAgreement, NewDocument, Paper, REMINDERS,
     Reach, Standing, Terms,
+};
+pub use campaigns::{
+    BROAD, Campaign, Counted, Evidence, IDLE, Item, ItemFilter, NewCampaign, PersonUse, Points, SealedEvidence, Stage as CampaignStage,
+    Standing as Confirmation, Tally,
 };
 pub use grants::{
     Emergency, Entitlement, Figures, GrantFilter, Held, LONGEST_EMERGENCY, Line, MOST_APPROVALS, PathScope, Phase, Proposal, Readers,
@@ -34,6 +39,10 @@ pub mod lives {
     pub use super::agreements::{
         AMENDMENT_LIFE, AmendmentStage, AmendmentVerb, LIFE as AGREEMENT, Stage as AgreementStage, Verb as AgreementVerb,
     };
+    pub use super::campaigns::{
+        GRANT_LIFE as CONFIRMATION, LIFE as CAMPAIGN, Stage as CampaignStage, Standing as Confirmation, Turning as ConfirmationVerb,
+        Verb as CampaignVerb,
+    };
     pub use super::grants::{LIFE as GRANT, Stage as GrantStage, Verb as GrantVerb};
     pub use super::people::{LIFE as NOMINATION, Stage as NominationStage, Verb as NominationVerb};
     pub use super::steps::{Hand, Kinship, Step, take};
@@ -41,7 +50,7 @@ pub mod lives {
 }
 
 use crate::accounts::{self, AccountError, Principal, Role, done_by, steps};
-use crate::audit::{Draft, Kind, Log, LogUnavailable, Outcome};
+use crate::audit::{AuditError, Draft, Kind, Log, LogUnavailable, Outcome};
 use crate::clock::SharedClock;
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{AccountId, Entropy};
@@ -60,6 +69,8 @@ pub enum EntitlementError {
     Account(#[from] AccountError),
     #[error(transparent)]
     Log(#[from] LogUnavailable),
+    #[error(transparent)]
+    Audit(AuditError),
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }

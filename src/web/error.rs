@@ -257,6 +257,7 @@ impl From<EntitlementError> for WebError {
             EntitlementError::Transition(_) | EntitlementError::Conflict => Self::BadRequest(error.to_string()),
             EntitlementError::Account(cause) => cause.into(),
             EntitlementError::Database(cause) => Self::internal(cause),
+            EntitlementError::Audit(cause) => cause.into(),
         }
     }
 }

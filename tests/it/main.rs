@@ -18,6 +18,7 @@ mod audit;
 /// Backups: taken while people read, restored into either database, refused when anything is amiss.
 mod backup;
 /// The check at the end of each test finds what it is for.
+mod campaigns;
 mod canaries;
 /// Two versions side by side: what differs, cut to what may be read of each, recorded, and the lines of a file.
 mod compare;

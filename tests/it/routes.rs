@@ -70,6 +70,10 @@ async fn the_table_of_routes() {
     GET  /admin/agreements/{id}/documents/{document}  administrator
     GET  /admin/agreements/{id}/edit                  administrator
     GET  /admin/agreements/{id}/terms                 administrator
+    GET  /admin/campaigns                             administrator
+    GET  /admin/campaigns/new                         administrator
+    GET  /admin/campaigns/{id}                        administrator
+    GET  /admin/campaigns/{id}/grants/{grant}         administrator
     GET  /admin/grants                                administrator
     GET  /admin/grants/alone                          administrator
     GET  /admin/grants/export                         administrator
@@ -149,6 +153,11 @@ async fn the_table_of_routes() {
     POST /admin/agreements/{id}/people                administrator
     POST /admin/agreements/{id}/sign                  administrator
     POST /admin/agreements/{id}/terms                 administrator
+    POST /admin/campaigns/new                         administrator
+    POST /admin/campaigns/{id}/ask                    administrator
+    POST /admin/campaigns/{id}/end                    administrator
+    POST /admin/campaigns/{id}/grants/{grant}/confirm administrator
+    POST /admin/campaigns/{id}/keep                   administrator
     POST /admin/grants/alone                          administrator
     POST /admin/grants/import                         administrator
     POST /admin/grants/new                            administrator

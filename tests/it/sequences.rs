@@ -8,9 +8,9 @@ use lectern::accounts::Role;
 use lectern::catalog::{Product, RepoPath};
 use lectern::clock::{Clock, Timestamp};
 use lectern::entitlements::{
-    EntitlementError, LONGEST_EMERGENCY, PathScope, Proposal, Readers, SubjectKind, SuspensionStage, TransitionError, Window,
+    EntitlementError, LONGEST_EMERGENCY, NewCampaign, PathScope, Proposal, Readers, SubjectKind, SuspensionStage, TransitionError, Window,
 };
-use lectern::ids::{AccountId, EntitlementId, NominationId, SuspensionId};
+use lectern::ids::{AccountId, CampaignId, EntitlementId, NominationId, SuspensionId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -58,12 +58,22 @@ struct Held {
     lifted: bool,
 }
 
+struct Round {
+    id: CampaignId,
+    due: Timestamp,
+    asker: Option<usize>,
+    off: bool,
+    /// Grants by their place in the story, and whether somebody confirmed them.
+    grants: HashMap<usize, bool>,
+}
+
 /// What was done, as it was done.
 #[derive(Default)]
 struct Story {
     grants: Vec<Given>,
     nominations: Vec<Named>,
     suspensions: Vec<Held>,
+    rounds: Vec<Round>,
     terms: i64,
     accepted: HashMap<usize, i64>,
     ended: bool,
@@ -132,11 +142,17 @@ impl World {
         if !named || !agreed || story.ended || !self.term.contains(now) || hangs.into_iter().any(held) {
             return false;
         }
-        story.grants.iter().any(|of| {
+        story.grants.iter().enumerate().any(|(which, of)| {
             let second = of.alone || (of.approvals.len() >= of.needed && self.well_approved(of));
             let mine = of.only.is_none_or(|only| only == reader);
-            second && mine && !of.over && of.window.contains(now) && !held(of.id.as_str())
+            second && mine && !of.over && of.window.contains(now) && !held(of.id.as_str()) && !self.asked_about(which, true)
         })
+    }
+
+    /// Whether a grant waits to be confirmed, or has lapsed because nobody did; or has lapsed.
+    fn asked_about(&self, which: usize, lapsed: bool) -> bool {
+        let open = |of: &&Round| !of.off && of.grants.get(&which) == Some(&false);
+        self.story.rounds.iter().filter(open).any(|of| !lapsed || of.due <= self.now())
     }
 
     fn well_approved(&self, of: &Given) -> bool {
@@ -170,7 +186,7 @@ impl World {
     /// One thing that somebody does, or tries to.
     async fn step(&mut self) -> String {
         let hand = self.any(4);
-        match self.any(40) {
+        match self.any(46) {
             0..=4 => self.propose(hand).await,
             5..=13 => self.decide(hand).await,
             14..=17 => self.nominate(hand).await,
@@ -184,8 +200,91 @@ impl World {
                 self.portal.clock.advance(HOUR * hours);
                 format!("{hours} hours passed")
             }
+            39..=44 => self.campaign(hand).await,
             _ => self.end(hand).await,
         }
+    }
+
+    async fn campaign(&mut self, hand: usize) -> String {
+        let verb = self.random.random_range(0..12);
+        if verb == 0 || self.story.rounds.is_empty() {
+            return self.open_campaign(hand).await;
+        }
+        let which = self.any(self.story.rounds.len());
+        let (by, context) = (&self.hands[hand].desk, self.portal.context());
+        let room = &self.portal.rooms.entitlements;
+        let (id, due, asker) = (&self.story.rounds[which].id, self.story.rounds[which].due, self.story.rounds[which].asker);
+        let now = self.now();
+        match verb {
+            1 => {
+                if room.ask_to_call_off(id, "a mistake", &by.principal, &context).await.is_ok() {
+                    self.story.rounds[which].asker = Some(hand);
+                }
+            }
+            2 => {
+                if room.go_on(id, "none", &by.principal, &context).await.is_ok() {
+                    self.story.rounds[which].asker = None;
+                }
+            }
+            3 => {
+                if room.call_off(id, &by.step_up, &context).await.is_ok() {
+                    assert!(self.apart(hand, asker.expect("nobody asked for it")), "{hand} called off what their own hand asked for");
+                    assert!(now < due, "what has lapsed came back");
+                    self.story.rounds[which].off = true;
+                }
+            }
+            4 => drop(room.note_lapses().await.unwrap()),
+            _ => return self.confirm(hand, which).await,
+        }
+        format!("{hand} did {verb} to campaign {which}")
+    }
+
+    async fn open_campaign(&mut self, hand: usize) -> String {
+        let due = self.now().plus(HOUR * (1 + u32::try_from(self.any(30)).unwrap()));
+        let new = NewCampaign { name: "Spring".to_owned(), subject: None, due };
+        let (by, context) = (&self.hands[hand].desk, self.portal.context());
+        let opened = self.portal.rooms.entitlements.open_campaign(new, &by.step_up, &context).await;
+        let now = self.now();
+        let asks = |(which, of): &(usize, &Given)| {
+            let approved = !of.alone && of.approvals.len() >= of.needed && self.well_approved(of);
+            approved && !of.over && now < of.window.until && !self.story.ended && now < self.term.until && !self.asked_about(*which, false)
+        };
+        let expected: HashMap<usize, bool> = self.story.grants.iter().enumerate().filter(asks).map(|(which, _)| (which, false)).collect();
+        assert_eq!(opened.is_ok(), !expected.is_empty(), "{opened:?}");
+        if let Ok(id) = opened {
+            for which in 0..self.story.grants.len() {
+                let item = self.portal.rooms.entitlements.item(&id, self.story.grants[which].id.as_str()).await.unwrap();
+                assert_eq!(item.is_some(), expected.contains_key(&which), "grant {which}");
+            }
+            self.story.rounds.push(Round { id, due, asker: None, off: false, grants: expected });
+        }
+        format!("{hand} opened a campaign")
+    }
+
+    async fn confirm(&mut self, hand: usize, round: usize) -> String {
+        let mut grants: Vec<usize> = self.story.rounds[round].grants.keys().copied().collect();
+        grants.sort_unstable();
+        let which = grants[self.any(grants.len())];
+        let shown = self.any(5) > 0;
+        let (by, context) = (&self.hands[hand].desk, self.portal.context());
+        let room = &self.portal.rooms.entitlements;
+        let of = &self.story.rounds[round];
+        let campaign = room.campaign(of.id.as_str()).await.unwrap().unwrap();
+        let item = room.item(&of.id, self.story.grants[which].id.as_str()).await.unwrap().unwrap();
+        let mut examined = 0;
+        if shown {
+            let sealed = room.evidence(&campaign, &item, None, &by.principal).await.unwrap();
+            examined = self.portal.rooms.log.record(sealed, &context).await.unwrap().receipt().index;
+        }
+        let id = &self.story.grants[which].id;
+        let done = room.confirm(&of.id, id, examined, "needed", &by.step_up, &context).await;
+        if done.is_ok() {
+            assert!(shown, "{hand} confirmed what they were not shown");
+            assert!(self.apart(hand, self.story.grants[which].proposer), "{hand} confirmed what their own hand proposed");
+            assert!(!of.off && of.grants[&which] != true && self.now() < of.due, "{hand} confirmed what was decided");
+            self.story.rounds[round].grants.insert(which, true);
+        }
+        format!("{hand} confirmed grant {which} in campaign {round}: {}", done.is_ok())
     }
 
     async fn propose(&mut self, hand: usize) -> String {

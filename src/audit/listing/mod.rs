@@ -70,6 +70,7 @@ impl Listed {
             blob: place.and_then(|p| p.blob.as_deref()).map(plain),
             request: plain(&form.request),
             outcome: form.outcome.as_str().to_owned(),
+            entitlement: form.basis.as_ref().map(|b| plain(b.entitlement.as_str())),
             kind: form.kind,
         };
         Ok(Self { row, places })

@@ -5,6 +5,8 @@ use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row as _};
 
 use super::super::store::{self as log, Connection, Stored, chunks, placeholder, signed, to_stored, unsigned};
+use super::super::usage::Usage;
+use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError};
 
 /// A row of `log_listing`.
@@ -24,6 +26,7 @@ pub(super) struct Row {
     pub(super) blob: Option<String>,
     pub(super) request: String,
     pub(super) outcome: String,
+    pub(super) entitlement: Option<String>,
 }
 
 /// A row of `log_places`.
@@ -50,7 +53,8 @@ pub(in crate::audit) enum Value {
 
 type Result<T> = std::result::Result<T, DatabaseError>;
 
-const COLUMNS: &str = "idx, at, kind, account, email, name, agency, agency_name, product, version, path, blob, request, outcome";
+const COLUMNS: &str =
+    "idx, at, kind, account, email, name, agency, agency_name, product, version, path, blob, request, outcome, entitlement";
 const PLACE_COLUMNS: &str = "idx, position, product, path, blob";
 
 /// How many entries are listed.
@@ -61,7 +65,7 @@ pub(in crate::audit) async fn listed(on: &mut Connection) -> Result<u64> {
 
 pub(super) async fn insert(tx: &mut Connection, rows: &[Row], places: &[Place]) -> Result<()> {
     for chunk in chunks(rows) {
-        let mut query = sqlx::query(AssertSqlSafe(log::insert(tx, "log_listing", COLUMNS, 14, chunk.len())));
+        let mut query = sqlx::query(AssertSqlSafe(log::insert(tx, "log_listing", COLUMNS, 15, chunk.len())));
         for row in chunk {
             query = bind(query, row);
         }
@@ -93,6 +97,62 @@ pub(in crate::audit) async fn count(database: &Database, conditions: &[Condition
     let (sql, values) = select("SELECT COUNT(*) FROM log_listing l", conditions);
     let row = bound(sql, values).fetch_one(database.pool()).await?;
     Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+}
+
+/// Entries that show something of source, by the grant that is their basis.
+const SHOWN: &str = "l.kind LIKE 'source.%' AND l.idx < $1";
+/// A file as it stood.
+const FILE: &str = "CASE WHEN l.kind = 'source.file.opened' THEN l.path || ' ' || COALESCE(l.blob, '') END";
+
+fn usage(row: &AnyRow) -> Result<(String, Usage)> {
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    let last = row.try_get::<Option<i64>, _>(2)?.map(Timestamp::from_micros);
+    Ok((row.try_get(0)?, Usage { shown: count(row.try_get(1)?), last, files: count(row.try_get(3)?) }))
+}
+
+/// The use of each grant that was used.
+pub(in crate::audit) async fn usages(database: &Database, size: u64) -> Result<Vec<(String, Usage)>> {
+    let sql = format!(
+        "SELECT l.entitlement, COUNT(*), MAX(l.at), COUNT(DISTINCT {FILE}) FROM log_listing l
+         WHERE l.entitlement IS NOT NULL AND {SHOWN} GROUP BY l.entitlement"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(signed(size)).fetch_all(database.pool()).await?;
+    rows.iter().map(usage).collect()
+}
+
+/// The use of one grant by each person.
+pub(in crate::audit) async fn usage_by_account(database: &Database, grant: &str, size: u64) -> Result<Vec<(String, Usage)>> {
+    let sql = format!(
+        "SELECT l.account, COUNT(*), MAX(l.at), COUNT(DISTINCT {FILE}) FROM log_listing l
+         WHERE {SHOWN} AND l.entitlement = $2 AND l.account IS NOT NULL GROUP BY l.account"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(signed(size)).bind(grant.to_owned()).fetch_all(database.pool()).await?;
+    rows.iter().map(usage).collect()
+}
+
+/// The path of each distinct file opened under one grant.
+pub(in crate::audit) async fn files_opened(database: &Database, grant: &str, size: u64) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT l.path, l.blob FROM log_listing l
+               WHERE l.idx < $1 AND l.entitlement = $2 AND l.kind = 'source.file.opened' AND l.path IS NOT NULL";
+    let rows = sqlx::query(sql).bind(signed(size)).bind(grant.to_owned()).fetch_all(database.pool()).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The versions of which something was shown under one grant.
+pub(in crate::audit) async fn versions_read(database: &Database, grant: &str, size: u64) -> Result<Vec<String>> {
+    let sql = format!(
+        "SELECT DISTINCT l.version FROM log_listing l WHERE {SHOWN} AND l.entitlement = $2 AND l.version IS NOT NULL ORDER BY l.version"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(signed(size)).bind(grant.to_owned()).fetch_all(database.pool()).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Who was refused something of which product, and when.
+pub(in crate::audit) async fn refusals(database: &Database, size: u64) -> Result<Vec<(String, String, i64)>> {
+    let sql = "SELECT l.account, l.product, l.at FROM log_listing l
+               WHERE l.kind = 'access.denied' AND l.idx < $1 AND l.account IS NOT NULL AND l.product IS NOT NULL";
+    let rows = sqlx::query(sql).bind(signed(size)).fetch_all(database.pool()).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
 }
 
 /// Takes what is personal out of the rows of entries `from..to` that are older than `before`, in microseconds.
@@ -147,6 +207,7 @@ fn bind<'q>(query: Query<'q, Any, AnyArguments>, row: &'q Row) -> Query<'q, Any,
         .bind(row.blob.as_deref())
         .bind(row.request.as_str())
         .bind(row.outcome.as_str())
+        .bind(row.entitlement.as_deref())
 }
 
 fn to_row(row: &AnyRow) -> Result<Row> {
@@ -165,6 +226,7 @@ fn to_row(row: &AnyRow) -> Result<Row> {
         blob: row.try_get(11)?,
         request: row.try_get(12)?,
         outcome: row.try_get(13)?,
+        entitlement: row.try_get(14)?,
     })
 }
 

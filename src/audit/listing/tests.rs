@@ -108,6 +108,7 @@ async fn a_listing_that_was_changed_is_found_and_made_anew() {
         ("UPDATE log_listing SET blob = NULL WHERE idx = 7", 7),
         ("UPDATE log_listing SET request = 'req_9' WHERE idx = 7", 7),
         ("UPDATE log_listing SET outcome = 'denied' WHERE idx = 7", 7),
+        ("UPDATE log_listing SET entitlement = 'ent_9' WHERE idx = 7", 7),
         ("DELETE FROM log_listing WHERE idx = 7", 7),
         ("DELETE FROM log_places WHERE position = 1", 41),
         ("UPDATE log_places SET path = 'lib/c.c' WHERE position = 0", 41),

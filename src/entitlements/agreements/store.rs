@@ -368,7 +368,7 @@ fn stands(standing: Standing, conditions: &mut Conditions, now: Timestamp) -> St
     let now = conditions.number(at.micros());
     let ended = format!("(g.ended_at IS NOT NULL AND g.ended_at <= {now})");
     let signed = format!("NOT {ended} AND g.draft = 0 AND g.ends_at > {now}");
-    let suspended = suspends("g.id, g.agency_id");
+    let suspended = suspends(&["g.id", "g.agency_id"]);
     let begun = format!("{signed} AND NOT {suspended} AND g.starts_at <= {now}");
     // Reminders are for those that nobody has ended, not even for later.
     let mut due = || format!("(g.ends_at <= {} AND g.ended_at IS NULL)", conditions.number(soon(at)));

@@ -16,6 +16,8 @@ pub enum Phase {
     InForce,
     /// Not over, and something it hangs on is suspended.
     Suspended,
+    /// Nobody confirmed it by the day of a campaign.
+    Lapsed,
     /// Its window or its agreement is over.
     Ended,
     Refused,
@@ -44,7 +46,8 @@ pub struct GrantFilter {
 }
 
 impl Phase {
-    pub const ALL: [Self; 7] = [Self::Proposed, Self::NotYet, Self::InForce, Self::Suspended, Self::Ended, Self::Refused, Self::Revoked];
+    pub const ALL: [Self; 8] =
+        [Self::Proposed, Self::NotYet, Self::InForce, Self::Suspended, Self::Lapsed, Self::Ended, Self::Refused, Self::Revoked];
 }
 
 impl Line {
@@ -61,6 +64,12 @@ impl Line {
         self.agreement_ended.map_or(end, |ended| ended.min(end))
     }
 
+    /// Whether it would open something at a moment, as far as its own life and its agreement's go.
+    #[must_use]
+    pub fn would_open(&self, then: Timestamp) -> bool {
+        matches!(self.entitlement.state, State::Approved { .. }) && then < self.end()
+    }
+
     #[must_use]
     pub fn phase(&self, now: Timestamp) -> Phase {
         match &self.entitlement.state {
@@ -68,6 +77,7 @@ impl Line {
             State::Refused { .. } => Phase::Refused,
             State::Revoked { .. } => Phase::Revoked,
             State::Approved { .. } if now >= self.end() => Phase::Ended,
+            State::Approved { .. } if self.confirm_by.is_some_and(|day| now >= day) => Phase::Lapsed,
             State::Approved { .. } if self.suspended => Phase::Suspended,
             State::Approved { .. } if now < self.start() => Phase::NotYet,
             State::Approved { .. } => Phase::InForce,

@@ -13,6 +13,7 @@ pub use list::{GrantFilter, Phase};
 pub use seen::{Figures, Seen};
 
 use seen::after_seeing;
+pub(super) use store::{lines, load};
 
 use super::agreements::{Agreement, Reach};
 use super::steps::{Act, Kinship, TransitionError};
@@ -54,6 +55,8 @@ pub struct Line {
     pub reviewer: Option<String>,
     /// Something it hangs on is suspended, or the grant itself.
     pub suspended: bool,
+    /// When it lapses unless an administrator confirms it, or since when it has.
+    pub confirm_by: Option<Timestamp>,
     /// What its proposer was shown that it opens.
     pub foreseen: Option<Figures>,
 }
@@ -77,6 +80,8 @@ pub struct Under {
     pub reach: Reach,
     /// The grant, its agreement, its agency or its product.
     pub suspended: bool,
+    /// When it lapses unless an administrator confirms it, or since when it has.
+    pub confirm_by: Option<Timestamp>,
     /// The newest terms of the agreement, if it has any, are not accepted by this person.
     pub terms_pending: bool,
 }

@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::agreements::Reach;
+use super::super::campaigns::{confirm_by, lapsed_by};
 use super::super::paging::{Conditions, List, Page, Turn};
 use super::super::steps::Act;
 use super::super::store::{act, by_ids, damaged, flag, optional_paths, optional_time, path_lines, paths, texts, time};
@@ -121,7 +122,7 @@ pub(super) async fn insert(tx: &mut Tx, new: &Entitlement, foreseen: Option<&Fig
 
 /// Read inside the transaction that will change it, by itself: the update that does nothing makes another who wants to change it wait
 /// until this one is done, where the database lets several write at once.
-pub(super) async fn load(tx: &mut Tx, id: &EntitlementId) -> Result<Option<Entitlement>, DatabaseError> {
+pub(in super::super) async fn load(tx: &mut Tx, id: &EntitlementId) -> Result<Option<Entitlement>, DatabaseError> {
     sqlx::query("UPDATE entitlements SET state = state WHERE id = $1").bind(id.as_str()).execute(&mut **tx).await?;
     let row = sqlx::query(AssertSqlSafe(format!("SELECT {GRANT} FROM entitlements e WHERE e.id = $1")));
     row.bind(id.as_str()).fetch_optional(&mut **tx).await?.as_ref().map(entitlement).transpose()
@@ -199,12 +200,13 @@ fn lines_where(rest: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!(
         "SELECT {GRANT}, p.name AS product_name, p.title AS product_title, g.reference AS agreement_reference,
              g.starts_at AS term_from, g.ends_at AS term_until, g.ended_at AS term_ended, y.name AS agency_name, y.id AS agency_id,
-             who.name AS proposer, dec.name AS decider, rev.name AS revoker, chk.name AS reviewer, {} AS suspended
+             who.name AS proposer, dec.name AS decider, rev.name AS revoker, chk.name AS reviewer, {} AS suspended, {} AS confirm_by
          FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id
          JOIN agencies y ON y.id = g.agency_id JOIN accounts who ON who.id = e.proposed_by
          LEFT JOIN accounts dec ON dec.id = e.decided_by LEFT JOIN accounts rev ON rev.id = e.revoked_by
          LEFT JOIN accounts chk ON chk.id = e.reviewed_by {rest}",
-        live_on("e.id, g.id, g.agency_id, e.product_id")
+        live_on("e.id, g.id, g.agency_id, e.product_id"),
+        confirm_by("e.id")
     ))
 }
 
@@ -223,6 +225,7 @@ fn read_line(row: &AnyRow) -> Result<Line, DatabaseError> {
         revoker: row.try_get("revoker")?,
         reviewer: row.try_get("reviewer")?,
         suspended: row.try_get::<i64, _>("suspended")? > 0,
+        confirm_by: optional_time(row, "confirm_by")?,
         foreseen: match row.try_get::<Option<String>, _>("foreseen")? {
             Some(text) => Some(serde_json::from_str(&text).map_err(|_| damaged("a grant with figures that are none"))?),
             None => None,
@@ -236,7 +239,7 @@ pub(super) async fn list_all(database: &Database) -> Result<Vec<Line>, DatabaseE
 }
 
 /// Those of these ids, in any order.
-pub(super) async fn lines(database: &Database, ids: &[String]) -> Result<Vec<Line>, DatabaseError> {
+pub(in super::super) async fn lines(database: &Database, ids: &[String]) -> Result<Vec<Line>, DatabaseError> {
     let rows = by_ids(database, ids, |list| lines_where(&format!("WHERE e.id IN ({list})"))).await?;
     rows.iter().map(read_line).collect()
 }
@@ -263,7 +266,7 @@ pub(super) async fn held_under(database: &Database, agreement: &AgreementId) -> 
 async fn held(database: &Database, whose: &str, key: &str) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
     let rows = sqlx::query(AssertSqlSafe(format!(
         "SELECT {GRANT}, n.account_id AS reader, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until,
-             g.ended_at AS term_ended, g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended,
+             g.ended_at AS term_ended, g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended, {} AS confirm_by,
              (SELECT COUNT(*) FROM agreement_terms t WHERE t.agreement_id = g.id
                 AND t.version = (SELECT MAX(x.version) FROM agreement_terms x WHERE x.agreement_id = g.id)
                 AND NOT EXISTS (SELECT 1 FROM terms_accepted k
@@ -274,7 +277,8 @@ async fn held(database: &Database, whose: &str, key: &str) -> Result<Vec<(Accoun
            AND (n.decided_by IS NOT NULL OR e.decided_at IS NULL OR n.nominated_at <= e.decided_at)
            AND (e.everybody = 1 OR EXISTS (SELECT 1 FROM entitlement_people r WHERE r.entitlement_id = e.id AND r.account_id = n.account_id))
          ORDER BY n.account_id, e.id",
-        live_on("e.id, g.id, g.agency_id, e.product_id")
+        live_on("e.id, g.id, g.agency_id, e.product_id"),
+        confirm_by("e.id")
     )))
     .bind(key.to_owned())
     .fetch_all(database.pool())
@@ -296,6 +300,7 @@ fn held_row(row: &AnyRow) -> Result<Held, DatabaseError> {
                 covers: texts(row, "covers")?,
             },
             suspended: row.try_get::<i64, _>("suspended")? > 0,
+            confirm_by: optional_time(row, "confirm_by")?,
             terms_pending: row.try_get::<i64, _>("terms_pending")? > 0,
         },
     })
@@ -320,7 +325,7 @@ fn meet(phase: Phase, conditions: &mut Conditions, now: Timestamp) {
         Phase::Proposed => "proposed",
         Phase::Refused => "refused",
         Phase::Revoked => "revoked",
-        Phase::NotYet | Phase::InForce | Phase::Suspended | Phase::Ended => "approved",
+        Phase::NotYet | Phase::InForce | Phase::Suspended | Phase::Lapsed | Phase::Ended => "approved",
     };
     conditions.and(format!("e.state = '{stage}'"));
     if stage != "approved" {
@@ -329,12 +334,14 @@ fn meet(phase: Phase, conditions: &mut Conditions, now: Timestamp) {
     let now = conditions.number(now.micros());
     let over = format!("(e.ends_at <= {now} OR g.ends_at <= {now} OR (g.ended_at IS NOT NULL AND g.ended_at <= {now}))");
     let begun = format!("(e.starts_at <= {now} AND g.starts_at <= {now})");
-    let suspended = suspends("e.id, g.id, g.agency_id, e.product_id");
+    let suspended = suspends(&["e.id", "g.id", "g.agency_id", "e.product_id"]);
+    let lapsed = lapsed_by("e.id", &now);
     conditions.and(match phase {
         Phase::Ended => over,
-        Phase::Suspended => format!("NOT {over} AND {suspended}"),
-        Phase::NotYet => format!("NOT {over} AND NOT {begun} AND NOT {suspended}"),
-        _ => format!("NOT {over} AND {begun} AND NOT {suspended}"),
+        Phase::Lapsed => format!("NOT {over} AND {lapsed}"),
+        Phase::Suspended => format!("NOT {over} AND NOT {lapsed} AND {suspended}"),
+        Phase::NotYet => format!("NOT {over} AND NOT {begun} AND NOT {lapsed} AND NOT {suspended}"),
+        _ => format!("NOT {over} AND {begun} AND NOT {lapsed} AND NOT {suspended}"),
     });
 }
 

@@ -13,7 +13,7 @@ use super::{Because, Trouble, again, confirmed, done, problem_of};
 use crate::access::fits;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
-use crate::entitlements::{EntitlementError, Line, NominationStage, Readers, Review, State as Life, Subject, SubjectKind};
+use crate::entitlements::{EntitlementError, Figures, Line, NominationStage, Readers, Review, State as Life, Subject, SubjectKind};
 use crate::ids::AccountId;
 use crate::web::AppState;
 use crate::web::error::WebError;
@@ -146,7 +146,7 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble, o
     let state = state_of(&line, now);
     let choices = Choices::of(&line, state, who, now);
     // What waits for a decision is shown to whoever may decide; of the rest it is counted when somebody asks.
-    let reveal = if opens || state == GrantState::Proposed { Some(reveal(who, portal, &line).await?) } else { None };
+    let reveal = if opens || state == GrantState::Proposed { Some(reveal(who, portal, &line).await?.0) } else { None };
     let notices = notices(portal, &line, state, reveal.is_none(), people.is_empty()).await?;
     let subject = Subject {
         kind: SubjectKind::Grant,
@@ -192,7 +192,7 @@ async fn page(who: &SignedIn, portal: &AppState, line: Line, trouble: Trouble, o
 }
 
 /// What it opens, counted now, and what has changed since it was proposed.
-async fn reveal(who: &SignedIn, portal: &AppState, line: &Line) -> Result<Reveal, WebError> {
+pub(super) async fn reveal(who: &SignedIn, portal: &AppState, line: &Line) -> Result<(Reveal, Figures), WebError> {
     let agreement = portal.entitlements.agreement(line.entitlement.agreement.as_str()).await?.ok_or(WebError::NotFound)?;
     let foreseen = previews::foresee_grant(who, portal, line).await?;
     let asked = Asked {
@@ -203,7 +203,8 @@ async fn reveal(who: &SignedIn, portal: &AppState, line: &Line) -> Result<Reveal
         agreement: &agreement,
     };
     let (reveal, preview) = previews::show(who, portal, foreseen, &asked).await?;
-    Ok(Reveal { since: previews::since(line.foreseen.as_ref(), &preview.figures()), ..reveal })
+    let figures = preview.figures();
+    Ok((Reveal { since: previews::since(line.foreseen.as_ref(), &figures), ..reveal }, figures))
 }
 
 /// What this administrator may do about a grant now. The room decides again when it is done.
@@ -246,6 +247,7 @@ impl Choices {
             }
             (GrantState::Proposed, Before::Approved) => Some("You have approved it. It waits for another administrator."),
             (GrantState::Ended, _) => Some("It has ended by itself. Propose a new one to open this again."),
+            (GrantState::Lapsed, _) => Some("It has lapsed: nobody confirmed it in time. Propose a new one to open this again."),
             (GrantState::Refused, _) => Some("It was refused. Propose it anew to have it decided again."),
             (GrantState::Revoked, _) => Some("It was revoked. Propose a new one to open this again."),
             _ => None,
@@ -287,6 +289,10 @@ fn steps(line: &Line, state: GrantState, now: Timestamp) -> Vec<Step> {
             }
             steps.push(match state {
                 GrantState::NotYet => step(format!("In force from {}", day(line.start().micros())), StepState::Later),
+                GrantState::Lapsed => {
+                    let on = line.confirm_by.map(|on| day(on.micros())).unwrap_or_default();
+                    step(format!("Lapsed on {on}, since nobody confirmed it"), StepState::Stopped)
+                }
                 GrantState::Ended => step(format!("Ended on {}", day(last_moment(line.end()))), StepState::Done),
                 _ => step(format!("In force since {}", day(line.start().max(approved.at).min(now).micros())), StepState::Now),
             });
@@ -318,6 +324,10 @@ fn sentence(line: &Line, state: GrantState, people: usize, now: Timestamp) -> St
         }
         (_, GrantState::NotYet) => {
             format!("It opens {what}, to {readers} of {}, from {from} on, and ends by itself on {until}.", line.agency_name)
+        }
+        (_, GrantState::Lapsed) => {
+            let on = line.confirm_by.map(|on| day(on.micros())).unwrap_or_default();
+            format!("It opened {what}, to {}, and lapsed on {on}: no administrator confirmed it in time.", line.agency_name)
         }
         (_, GrantState::Ended) => format!("It opened {what}, to {}, and ended on {until}.", line.agency_name),
         _ => format!("It opens {what}, to {readers} of {}, and ends by itself on {until}.", line.agency_name),
@@ -352,6 +362,18 @@ async fn notices(portal: &AppState, line: &Line, state: GrantState, uncounted: b
         [line.entitlement.id.as_str(), line.entitlement.agreement.as_str(), line.agency.as_str(), line.entitlement.product.as_str()];
     for subject in hangs_on {
         notices.extend(notice(portal, subject).await?);
+    }
+    if let (Some(on), Some(campaign)) = (line.confirm_by, portal.entitlements.campaign_of(&line.entitlement.id).await?) {
+        let (text, label) = if state == GrantState::Lapsed {
+            (format!("Nobody confirmed it in the campaign {}.", campaign.name), "The campaign")
+        } else {
+            (
+                format!("It lapses on {} unless an administrator confirms it, in the campaign {}.", day(on.micros()), campaign.name),
+                "How it was used",
+            )
+        };
+        let href = format!("/admin/campaigns/{}/grants/{}", campaign.id, line.entitlement.id);
+        notices.push(Notice::new(Tone::Look, text).link(label, href));
     }
     if let Some(of) = &line.entitlement.emergency
         && of.reviewed.is_none()

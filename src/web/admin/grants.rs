@@ -19,11 +19,12 @@ use crate::web::views::shell::Place;
 
 const ADDRESS: &str = "/admin/grants";
 
-const STATES: [(&str, Phase); 7] = [
+const STATES: [(&str, Phase); 8] = [
     ("proposed", Phase::Proposed),
     ("not-yet", Phase::NotYet),
     ("in-force", Phase::InForce),
     ("suspended", Phase::Suspended),
+    ("lapsed", Phase::Lapsed),
     ("ended", Phase::Ended),
     ("refused", Phase::Refused),
     ("revoked", Phase::Revoked),
@@ -140,6 +141,7 @@ fn state(phase: Phase) -> GrantState {
         Phase::NotYet => GrantState::NotYet,
         Phase::InForce => GrantState::InForce,
         Phase::Suspended => GrantState::Suspended,
+        Phase::Lapsed => GrantState::Lapsed,
         Phase::Ended => GrantState::Ended,
         Phase::Refused => GrantState::Refused,
         Phase::Revoked => GrantState::Revoked,
@@ -214,6 +216,7 @@ pub(super) mod tests {
             revoker: Some("Third".to_owned()),
             reviewer: None,
             suspended: false,
+            confirm_by: None,
             foreseen: None,
         }
     }

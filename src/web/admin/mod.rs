@@ -4,6 +4,8 @@
 mod agencies;
 mod agreement_form;
 mod agreements;
+mod campaign_grants;
+mod campaigns;
 mod decisions;
 mod documents;
 pub(super) mod fields;
@@ -83,6 +85,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/nominations/{id}/approve", nominations::approve)
         .post::<Administering, _, _>("/admin/nominations/{id}/refuse", nominations::refuse)
         .post::<Administering, _, _>("/admin/nominations/{id}/withdraw", nominations::withdraw)
+        .get::<Administering, _, _>("/admin/campaigns", campaigns::list)
+        .get::<Administering, _, _>("/admin/campaigns/new", campaigns::form)
+        .post::<Administering, _, _>("/admin/campaigns/new", campaigns::open)
+        .get::<Administering, _, _>("/admin/campaigns/{id}", campaigns::show)
+        .post::<Administering, _, _>("/admin/campaigns/{id}/ask", campaigns::ask)
+        .post::<Administering, _, _>("/admin/campaigns/{id}/keep", campaigns::keep)
+        .post::<Administering, _, _>("/admin/campaigns/{id}/end", campaigns::end)
+        .get::<Administering, _, _>("/admin/campaigns/{id}/grants/{grant}", campaign_grants::show)
+        .post::<Administering, _, _>("/admin/campaigns/{id}/grants/{grant}/confirm", campaign_grants::confirm)
         .get::<Administering, _, _>("/admin/suspensions", suspensions::list)
         .get::<Administering, _, _>("/admin/suspensions/new", suspensions::form)
         .post::<Administering, _, _>("/admin/suspensions/new", suspensions::place)

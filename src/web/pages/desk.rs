@@ -9,7 +9,7 @@ use super::{audit, shelves};
 use crate::accounts::Role;
 use crate::audit::{Filter, Kind};
 use crate::catalog::RepoPath;
-use crate::entitlements::{GrantFilter, Line, NominationFilter, NominationStage, Page, Phase, SuspensionStage, Turn};
+use crate::entitlements::{CampaignStage, GrantFilter, Line, NominationFilter, NominationStage, Page, Phase, SuspensionStage, Turn};
 use crate::ids::AccountId;
 use crate::web::AppState;
 use crate::web::admin;
@@ -17,6 +17,7 @@ use crate::web::error::WebError;
 use crate::web::guard::SignedIn;
 use crate::web::page::html;
 use crate::web::views::desks::{AdministratorDesk, Ask, AuditorDesk, Figure, RecentFile, ReviewerDesk};
+use crate::web::views::format::{counted, day};
 use crate::web::views::links;
 use crate::web::views::shell::{Notice, Place, Tone};
 
@@ -124,12 +125,19 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     alarms.extend(admin::product_alarms(portal).await?);
     let suspended = portal.entitlements.suspensions().await?;
     if !suspended.is_empty() {
-        let text = format!("{}.", crate::web::views::format::counted(suspended.len() as u64, "suspension holds", "suspensions hold"));
+        let text = format!("{}.", counted(suspended.len() as u64, "suspension holds", "suspensions hold"));
         alarms.push(Notice::new(Tone::Look, text).link("Look at them", "/admin/suspensions"));
     }
     for line in &unreviewed.rows {
         let text = format!("{} gave {} of {} alone, and nobody has reviewed it.", line.proposer, line.product_title, line.agency_name);
         alarms.push(Notice::new(Tone::Danger, text).link("Look at it", format!("/admin/grants/{}", line.entitlement.id)));
+    }
+    let campaigns = portal.entitlements.running_campaigns().await?;
+    for of in campaigns.iter().filter(|of| of.tally.pending > 0) {
+        let waiting = counted(of.tally.pending, "grant waits", "grants wait");
+        let until = day(admin::last_moment(of.due));
+        let text = format!("{waiting} to be confirmed in the campaign {} by {until}, or to lapse.", of.name);
+        alarms.push(Notice::new(Tone::Look, text).link("The campaign", format!("/admin/campaigns/{}?state=waiting", of.id)));
     }
     for agreement in portal.entitlements.renewals().await? {
         let Some(ahead) = agreement.reminder(now) else { continue };
@@ -158,6 +166,15 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
             own: of.proposed.by == *me,
             by: of.proposer,
             href: format!("/admin/agreements/{}", of.agreement),
+        });
+    }
+    for of in campaigns.iter().filter(|of| of.stage == CampaignStage::EndAsked) {
+        asks.push(Ask {
+            text: of.name.clone(),
+            what: "Calling off a campaign",
+            by: of.asker.clone().unwrap_or_default(),
+            own: of.asked.as_ref().is_some_and(|asked| asked.by == *me),
+            href: format!("/admin/campaigns/{}", of.id),
         });
     }
     for of in suspended.iter().filter(|of| of.stage == SuspensionStage::LiftAsked) {

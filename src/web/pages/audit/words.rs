@@ -89,6 +89,14 @@ fn deed(entry: &Entry) -> String {
         Kind::EntitlementEmergency => format!("gave access to {place} alone, for hours"),
         Kind::EntitlementReviewed => format!("reviewed access to {place} that was given alone"),
         Kind::EntitlementPreviewed => format!("looked at what a grant of {place} opens"),
+        Kind::EntitlementExamined => format!("looked at how a grant of {place} was used"),
+        Kind::EntitlementConfirmed => format!("confirmed a grant of {place} in the campaign {}", named(entry)),
+        Kind::EntitlementLapsed => format!("let a grant of {place} lapse, which nobody confirmed in the campaign {}", named(entry)),
+        Kind::CampaignOpened => format!("opened the campaign {}, in which grants are confirmed or lapse", named(entry)),
+        Kind::CampaignViewed => format!("looked at how the grants in the campaign {} were used", named(entry)),
+        Kind::CampaignEndAsked => format!("asked that the campaign {} be called off", named(entry)),
+        Kind::CampaignKept => format!("refused to call off the campaign {}", named(entry)),
+        Kind::CampaignCalledOff => format!("called off the campaign {}, so that nothing lapses by it", named(entry)),
         Kind::SuspensionPlaced => format!("suspended the {}", suspended(entry)),
         Kind::SuspensionLiftAsked => format!("asked that the suspension of the {} be lifted", suspended(entry)),
         Kind::SuspensionKept => format!("kept the suspension of the {}", suspended(entry)),
@@ -317,6 +325,11 @@ fn subject(entry: &Entry) -> String {
             .find_map(|name| fact(name))
             .unwrap_or_default(),
     }
+}
+
+/// What something is called in its facts.
+fn named(entry: &Entry) -> String {
+    shortened(&entry.facts.get("name").map(plain).unwrap_or_default())
 }
 
 /// What an auditor looked for.

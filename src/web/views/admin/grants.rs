@@ -36,6 +36,8 @@ pub enum GrantState {
     InForce,
     /// In its window, and something it hangs on is suspended.
     Suspended,
+    /// Nobody confirmed it by the day of a campaign.
+    Lapsed,
     /// Its window, or its agreement's, is over.
     Ended,
     Refused,
@@ -50,6 +52,7 @@ impl GrantState {
             Self::NotYet => "Approved, not yet begun",
             Self::InForce => "In force",
             Self::Suspended => "Suspended",
+            Self::Lapsed => "Lapsed",
             Self::Ended => "Ended",
             Self::Refused => "Refused",
             Self::Revoked => "Revoked",
@@ -62,7 +65,7 @@ impl GrantState {
             Self::Proposed => "look",
             Self::NotYet | Self::InForce => "done",
             Self::Ended => "quiet",
-            Self::Suspended | Self::Refused | Self::Revoked => "danger",
+            Self::Suspended | Self::Lapsed | Self::Refused | Self::Revoked => "danger",
         }
     }
 }
