@@ -46,3 +46,7 @@ ALTER TABLE log_listing ADD COLUMN entitlement TEXT;
 DELETE FROM log_places;
 DELETE FROM log_listing;
 CREATE INDEX log_listing_entitlement ON log_listing (entitlement, kind) WHERE entitlement IS NOT NULL;
+
+-- Pages of administrators look these up.
+CREATE INDEX accounts_agency ON accounts (agency_id);
+CREATE INDEX nominations_agreement ON nominations (agreement_id);

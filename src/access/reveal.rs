@@ -94,7 +94,7 @@ impl Gate {
         }
         let versions = self.catalog.versions(&opening.product.id).await?;
         let mut held: BTreeMap<AccountId, Vec<Held>> = BTreeMap::new();
-        for (account, one) in self.entitlements.held_under(&opening.agreement).await? {
+        for (account, one) in self.entitlements.held_under(&opening.agreement, &opening.product.id).await? {
             held.entry(account).or_default().push(admitted(one));
         }
         let now = self.clock.now();

@@ -298,6 +298,16 @@ impl Accounts {
         Ok(store::list(&self.database).await?)
     }
 
+    /// How many there are.
+    pub async fn count(&self) -> Result<u64, AccountError> {
+        Ok(store::count(&self.database).await?)
+    }
+
+    /// The people of an agency, by e-mail address.
+    pub async fn of_agency(&self, agency: &AgencyId) -> Result<Vec<Account>, AccountError> {
+        Ok(store::of_agency(&self.database, agency).await?)
+    }
+
     /// Some of them, a page at a time.
     pub async fn search(&self, wanted: &Wanted) -> Result<People, AccountError> {
         Ok(store::page(&self.database, wanted).await?)

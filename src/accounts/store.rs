@@ -283,6 +283,16 @@ pub(super) async fn list(database: &Database) -> Result<Vec<Account>, DatabaseEr
     rows.iter().map(account).collect()
 }
 
+pub(super) async fn of_agency(database: &Database, agency: &AgencyId) -> Result<Vec<Account>, DatabaseError> {
+    let query = sqlx::query(AssertSqlSafe(format!("{ACCOUNTS} WHERE a.agency_id = $1 ORDER BY a.role, a.email")));
+    query.bind(agency.as_str()).fetch_all(database.pool()).await?.iter().map(account).collect()
+}
+
+pub(super) async fn count(database: &Database) -> Result<u64, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM accounts").fetch_one(database.pool()).await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+}
+
 /// People on a page at most.
 const PAGE: usize = 50;
 

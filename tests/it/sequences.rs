@@ -281,7 +281,7 @@ impl World {
         if done.is_ok() {
             assert!(shown, "{hand} confirmed what they were not shown");
             assert!(self.apart(hand, self.story.grants[which].proposer), "{hand} confirmed what their own hand proposed");
-            assert!(!of.off && of.grants[&which] != true && self.now() < of.due, "{hand} confirmed what was decided");
+            assert!(!of.off && !of.grants[&which] && self.now() < of.due, "{hand} confirmed what was decided");
             self.story.rounds[round].grants.insert(which, true);
         }
         format!("{hand} confirmed grant {which} in campaign {round}: {}", done.is_ok())

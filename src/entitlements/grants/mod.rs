@@ -23,7 +23,7 @@ use crate::audit::{Basis, Context, Draft, Kind, Place};
 use crate::catalog::{Product, RepoPath};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Tx};
-use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId};
+use crate::ids::{AccountId, AgencyId, AgreementId, EntitlementId, ProductId};
 
 /// A proposal as an administrator writes it.
 #[derive(Clone, Debug)]
@@ -119,9 +119,10 @@ impl Entitlements {
         Ok(store::held_by(&self.database, account).await?)
     }
 
-    /// What everybody whom an agreement names might read under, by this agreement or another; those who might read nothing are left out.
-    pub async fn held_under(&self, agreement: &AgreementId) -> Result<Vec<(AccountId, Held)>, EntitlementError> {
-        Ok(store::held_under(&self.database, agreement).await?)
+    /// What everybody whom an agreement names might read of one product, under this agreement or another; those who might read nothing are
+    /// left out.
+    pub async fn held_under(&self, agreement: &AgreementId, product: &ProductId) -> Result<Vec<(AccountId, Held)>, EntitlementError> {
+        Ok(store::held_under(&self.database, agreement, product).await?)
     }
 
     /// Whether this could be proposed now.

@@ -253,18 +253,23 @@ pub(super) async fn line(database: &Database, id: &str) -> Result<Option<Line>, 
 /// administrator approved the person's nomination, the time of it does not matter; whom the command line named, or one administrator alone
 /// in earlier versions, reads only what was approved afterwards, by somebody who could see who would read it.
 pub(super) async fn held_by(database: &Database, account: &AccountId) -> Result<Vec<Held>, DatabaseError> {
-    let all = held(database, "n.account_id = $1", account.as_str()).await?;
+    let all = held(database, "n.account_id = $1", &[account.as_str()]).await?;
     Ok(all.into_iter().map(|(_, held)| held).collect())
 }
 
-/// The same of everybody whom an agreement names, by person.
-pub(super) async fn held_under(database: &Database, agreement: &AgreementId) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
-    let named = "n.account_id IN (SELECT m.account_id FROM nominations m WHERE m.agreement_id = $1 AND m.state = 'approved')";
-    held(database, named, agreement.as_str()).await
+/// The same of everybody whom an agreement names, by person: approved grants of one product.
+pub(super) async fn held_under(
+    database: &Database,
+    agreement: &AgreementId,
+    product: &ProductId,
+) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
+    let named = "e.product_id = $2 AND e.state = 'approved'
+        AND n.account_id IN (SELECT m.account_id FROM nominations m WHERE m.agreement_id = $1 AND m.state = 'approved')";
+    held(database, named, &[agreement.as_str(), product.as_str()]).await
 }
 
-async fn held(database: &Database, whose: &str, key: &str) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
-    let rows = sqlx::query(AssertSqlSafe(format!(
+async fn held(database: &Database, whose: &str, keys: &[&str]) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
+    let query = sqlx::query(AssertSqlSafe(format!(
         "SELECT {GRANT}, n.account_id AS reader, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until,
              g.ended_at AS term_ended, g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended, {} AS confirm_by,
              (SELECT COUNT(*) FROM agreement_terms t WHERE t.agreement_id = g.id
@@ -279,10 +284,8 @@ async fn held(database: &Database, whose: &str, key: &str) -> Result<Vec<(Accoun
          ORDER BY n.account_id, e.id",
         live_on("e.id, g.id, g.agency_id, e.product_id"),
         confirm_by("e.id")
-    )))
-    .bind(key.to_owned())
-    .fetch_all(database.pool())
-    .await?;
+    )));
+    let rows = keys.iter().fold(query, |query, key| query.bind((*key).to_owned())).fetch_all(database.pool()).await?;
     rows.iter().map(|row| Ok((AccountId::known(row.try_get::<String, _>("reader")?), held_row(row)?))).collect()
 }
 

@@ -171,7 +171,7 @@ async fn page(who: &SignedIn, portal: &AppState, agency: Agency, trouble: Troubl
     let grants = portal.entitlements.grants(&of_agency, &Turn::First).await?;
     let in_force = portal.entitlements.in_force_by_agreement().await?;
     let agreements = portal.entitlements.agreements_of(&agency.id).await?;
-    let accounts = portal.accounts.list().await?.into_iter();
+    let accounts = portal.accounts.of_agency(&agency.id).await?;
     let mut notices: Vec<Notice> = notice(portal, agency.id.as_str()).await?.into_iter().collect();
     if let Some((since, reason)) = &agency.ineligible {
         let text = format!("Struck from the list of eligible agencies on {}: {reason}", day(since.micros()));
@@ -182,7 +182,7 @@ async fn page(who: &SignedIn, portal: &AppState, agency: Agency, trouble: Troubl
     html(&AgencyPage {
         csrf: shell.csrf.clone(),
         shell,
-        people: accounts.filter(|account| account.agency.as_ref().is_some_and(|of| of.id == agency.id)).map(person_row).collect(),
+        people: accounts.into_iter().map(person_row).collect(),
         agreements: agreements.iter().map(|of| agreement_row(of, &agency.name, count_of(&in_force, of.id.as_str()), now)).collect(),
         all_grants: grants.after.is_some().then(|| links::query("/admin/grants", &[("agency", &agency.slug)])),
         total_grants: grants.total,

@@ -360,9 +360,8 @@ pub(super) async fn page(who: &SignedIn, portal: &AppState, agreement: Agreement
     };
     let standing = agreement.standing(now);
     let open = !matches!(standing, Standing::Expired | Standing::Terminated);
-    let others = portal.accounts.list().await?.into_iter().filter(|account| {
-        open && account.disabled_at.is_none() && account.agency.as_ref().is_some_and(|of| of.id == agency.id) && !named(&account.id)
-    });
+    let people = portal.accounts.of_agency(&agency.id).await?.into_iter();
+    let others = people.filter(|account| open && account.disabled_at.is_none() && !named(&account.id));
     let may_name = others.map(|account| choice(account.id.as_str(), format!("{}, {}", account.name, account.email))).collect();
     let mut notices = Vec::new();
     for subject in [agreement.id.as_str(), agency.id.as_str()] {

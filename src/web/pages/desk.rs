@@ -208,7 +208,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
                 "/admin/grants?state=in-force",
             ),
             count(portal.entitlements.count_agencies().await?, ("agency", "agencies"), "/admin/agencies"),
-            count(portal.accounts.list().await?.len() as u64, ("person", "people"), "/admin/people"),
+            count(portal.accounts.count().await?, ("person", "people"), "/admin/people"),
             count(products.len() as u64, ("product", "products"), "/admin/products"),
         ],
     })
