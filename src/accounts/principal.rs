@@ -15,7 +15,7 @@ pub enum Role {
     Reviewer,
     /// Reads the log; sees no source.
     Auditor,
-    /// Grants access together with another; sees neither source nor what readers did.
+    /// Grants access together with another; sees no source, and what readers did only in figures.
     Administrator,
 }
 

@@ -121,7 +121,7 @@ impl Indexes {
 impl Foreseen {
     /// SHA-256 of what the grant opens and of all that would be shown of it, in hexadecimal.
     #[must_use]
-    pub fn digest(&self) -> String {
+    fn digest(&self) -> String {
         let of = self.reveal.opening();
         let readers = match &of.readers {
             Readers::Everybody => Value::Null,
@@ -137,16 +137,18 @@ impl Foreseen {
         HEXLOWER.encode(&Sha256::digest(told.to_string().as_bytes()))
     }
 
-    /// The numbers alone, to be kept with the grant.
+    /// The numbers alone, to be kept with the grant, for whoever names the digest of exactly this: they were shown all of it before.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        self.preview.figures()
+    pub fn as_shown(&self, digest: &str) -> Option<Figures> {
+        (self.digest() == digest).then(|| self.preview.figures())
     }
 
-    /// Opens what was recorded.
-    pub fn open(recorded: Recorded<Self>) -> (Preview, Receipt) {
+    /// Opens what was recorded, with its digest.
+    pub fn open(recorded: Recorded<Self>) -> (Preview, String, Receipt) {
         let receipt = recorded.receipt();
-        (recorded.into_parts().0.preview, receipt)
+        let (foreseen, _) = recorded.into_parts();
+        let digest = foreseen.digest();
+        (foreseen.preview, digest, receipt)
     }
 }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::portal::{Person, Portal};
 
 /// How long a page may take to come to what is waited for: long enough for any machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// More presses of Tab than any page has stops.
 const STOPS: usize = 200;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(30);
@@ -88,6 +88,8 @@ impl Browser {
         }
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // What takes long on a slow machine is no failure: the driver gives a script half a minute of itself.
+            "timeouts": { "script": PATIENCE.as_secs() * 1000, "pageLoad": PATIENCE.as_secs() * 1000 },
             "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" },
         }}});

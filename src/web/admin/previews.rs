@@ -47,12 +47,10 @@ pub(super) async fn foresee_grant(who: &SignedIn, portal: &AppState, line: &Line
 
 /// What was shown under this digest, if it is what would be shown now and was shown in this session.
 pub(super) async fn seen(who: &SignedIn, foreseen: &Foreseen, digest: &str) -> Result<Option<Seen>, WebError> {
-    if foreseen.digest() != digest {
-        return Ok(None);
-    }
+    let Some(figures) = foreseen.as_shown(digest) else { return Ok(None) };
     let shown = who.visit.session.get::<Vec<(String, u64)>>(SHOWN).await?.unwrap_or_default();
     let entry = shown.into_iter().find(|(known, _)| known == digest).map(|(_, entry)| entry);
-    Ok(entry.map(|entry| Seen { digest: digest.to_owned(), entry, figures: foreseen.figures() }))
+    Ok(entry.map(|entry| Seen { digest: digest.to_owned(), entry, figures }))
 }
 
 /// What a grant is proposed as, besides what can be counted of it.
@@ -67,8 +65,7 @@ pub(super) struct Asked<'a> {
 
 /// Records what was counted, then shows it.
 pub(super) async fn show(who: &SignedIn, portal: &AppState, foreseen: Foreseen, asked: &Asked<'_>) -> Result<(Reveal, Preview), WebError> {
-    let digest = foreseen.digest();
-    let (preview, receipt) = Foreseen::open(portal.log.record(foreseen, &who.visit.context).await?);
+    let (preview, digest, receipt) = Foreseen::open(portal.log.record(foreseen, &who.visit.context).await?);
     let mut shown = who.visit.session.get::<Vec<(String, u64)>>(SHOWN).await?.unwrap_or_default();
     shown.retain(|(known, _)| *known != digest);
     shown.push((digest.clone(), receipt.index));

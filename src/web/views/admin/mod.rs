@@ -1,4 +1,4 @@
-//! Pages of administrators. None of them shows source or what readers did.
+//! Pages of administrators. None of them shows source; what readers did only in figures, in campaigns.
 
 pub mod agencies;
 pub mod campaigns;
