@@ -49,6 +49,8 @@ pub mod lives {
     pub use super::suspensions::{LIFE as SUSPENSION, Stage as SuspensionStage, Verb as SuspensionVerb};
 }
 
+use std::collections::HashMap;
+
 use crate::accounts::{self, AccountError, Principal, Role, done_by, steps};
 use crate::audit::{AuditError, Draft, Kind, Log, LogUnavailable, Outcome};
 use crate::clock::SharedClock;
@@ -87,6 +89,11 @@ impl Entitlements {
     #[must_use]
     pub fn new(database: Database, log: Log, clock: SharedClock, entropy: Entropy) -> Self {
         Self { database, log, clock, entropy }
+    }
+
+    /// What people, agencies, agreements and campaigns of these ids are called today.
+    pub async fn names(&self, ids: Vec<String>) -> Result<HashMap<String, String>, EntitlementError> {
+        Ok(store::names(&self.database, &ids).await?)
     }
 
     /// How `by` stands to whoever asked for something.

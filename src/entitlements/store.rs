@@ -1,5 +1,7 @@
 //! What the tables of this room have in common.
 
+use std::collections::HashMap;
+
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -56,6 +58,27 @@ pub(super) async fn by_ids(
     let list: Vec<String> = (1..=ids.len()).map(|n| format!("${n}")).collect();
     let query = ids.iter().fold(sqlx::query(select(&list.join(", "))), |query, id| query.bind(id.clone()));
     Ok(query.fetch_all(database.pool()).await?)
+}
+
+/// Ids in one statement.
+const NAMED_AT_ONCE: usize = 500;
+
+/// What people, agencies, agreements and campaigns of these ids are called.
+pub(super) async fn names(database: &Database, ids: &[String]) -> Result<HashMap<String, String>, DatabaseError> {
+    let mut names = HashMap::new();
+    for chunk in ids.chunks(NAMED_AT_ONCE) {
+        let rows = by_ids(database, chunk, |list| {
+            AssertSqlSafe(format!(
+                "SELECT id, name FROM accounts WHERE id IN ({list}) UNION ALL SELECT id, name FROM agencies WHERE id IN ({list})
+                 UNION ALL SELECT id, reference FROM agreements WHERE id IN ({list}) UNION ALL SELECT id, name FROM campaigns WHERE id IN ({list})"
+            ))
+        })
+        .await?;
+        for row in rows {
+            names.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    Ok(names)
 }
 
 /// A row that lacks what every one of its table has.

@@ -46,7 +46,7 @@ pub enum Doing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskUse {
     pub mirror: u64,
-    /// Of search, history and symbols.
+    /// Of search, history, symbols and what is kept of the past.
     pub index: u64,
 }
 
@@ -108,7 +108,9 @@ impl Jobs {
     pub async fn disk_use(&self, product: &Product) -> Result<DiskUse, JobError> {
         let mirror = Mirror::at(&self.mirrors, &product.name)?.dir();
         let index = self.indexes.directory_of(&product.name);
-        let work = tokio::task::spawn_blocking(move || DiskUse { mirror: bytes(&mirror), index: bytes(&index) });
+        let (reader, name) = (self.reader.clone(), product.name.clone());
+        let past = move || reader.past_size(&name);
+        let work = tokio::task::spawn_blocking(move || DiskUse { mirror: bytes(&mirror), index: bytes(&index) + past() });
         Ok(work.await?)
     }
 }

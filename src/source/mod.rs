@@ -423,6 +423,12 @@ impl MachineReader {
         self.tables.is_written(product, heads)
     }
 
+    /// Bytes of that on disk; none when there is none.
+    #[must_use]
+    pub fn past_size(&self, product: &str) -> u64 {
+        self.tables.size(product)
+    }
+
     /// A walk over versions of a product.
     pub fn walker(&self, product: &str) -> Result<Walker, SourceError> {
         Ok(Walker(walk::TreeWalker::open(&self.repositories, product)?))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
@@ -15,7 +15,8 @@ use tower_sessions::Session;
 
 use super::allowance::Wait;
 use super::guard::{Visit, csrf, wants_json};
-use super::views::everyone::ErrorPage;
+use super::page::html;
+use super::views::everyone::{ErrorPage, SignIn};
 use super::views::links;
 use super::{AppState, page};
 use crate::access::AccessError;
@@ -145,16 +146,25 @@ pub(super) async fn render(State(portal): State<AppState>, request: Request, nex
 /// What is known of a request when the database, and with it the session, cannot be read.
 pub(super) struct WithoutStorage {
     json: bool,
+    /// The page to sign in at is asked for.
+    door: bool,
     id: Option<RequestId>,
 }
 
 impl WithoutStorage {
     pub(super) fn of(request: &Request) -> Self {
-        Self { json: wants_json(request.headers()), id: request.extensions().get::<RequestId>().cloned() }
+        let door = request.method() == Method::GET && request.uri().path() == "/sign-in";
+        Self { json: wants_json(request.headers()), door, id: request.extensions().get::<RequestId>().cloned() }
     }
 
     /// As of [`WebError::Unrecordable`], in the bare frame.
     pub(super) async fn response(self, portal: &AppState) -> Response {
+        if self.door
+            && !self.json
+            && let Ok(page) = html(&SignIn::closed())
+        {
+            return (StatusCode::SERVICE_UNAVAILABLE, page).into_response();
+        }
         let response = WebError::Unrecordable.into_response();
         match response.extensions().get::<Failure>().cloned() {
             Some(failure) => failed(portal, self.json, None, self.id, response.status(), failure).await,

@@ -158,6 +158,11 @@ impl Tables {
         Self { directory, open, busy, freed, blames, trails: Answers::new(), lines: Answers::new() }
     }
 
+    /// Bytes of a product's table on disk.
+    pub(in crate::source) fn size(&self, product: &str) -> u64 {
+        std::fs::metadata(self.file(product)).map_or(0, |file| file.len())
+    }
+
     fn file(&self, product: &str) -> PathBuf {
         self.directory.join(product)
     }

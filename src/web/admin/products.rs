@@ -1,6 +1,6 @@
 //! Products, the mirrors they come from, and their versions. Commits and tags, and nothing of what is in them.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -109,10 +109,27 @@ async fn form_page(who: &SignedIn, portal: &AppState, typed: Typed, errors: Fiel
     html(&ProductForm { csrf: shell.csrf.clone(), shell, name, title, source, tags, branches, errors })
 }
 
-pub(super) async fn show(who: Administering, State(portal): State<AppState>, Path(name): Path<String>) -> Result<Response, WebError> {
+/// Versions that the page of a product shows before somebody asks for all.
+const NEWEST: usize = 100;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Shows {
+    /// "all"
+    versions: String,
+}
+
+pub(super) async fn show(
+    who: Administering,
+    State(portal): State<AppState>,
+    Path(name): Path<String>,
+    Query(shows): Query<Shows>,
+) -> Result<Response, WebError> {
     let product = find(&portal, &name).await?;
     let every = portal.catalog.every_version(&product.id).await?;
-    let (alarms, rows) = (alarms(&product, &every), every.iter().map(|version| tended(&product, version)).collect());
+    let listed = if shows.versions == "all" { every.len() } else { NEWEST };
+    let more = every.len().saturating_sub(listed) as u64;
+    let (alarms, rows) = (alarms(&product, &every), every.iter().take(listed).map(|version| tended(&product, version)).collect());
     let versions = published(every);
     let disk = portal.jobs.disk_use(&product).await.map_err(WebError::internal)?;
     let shell = who.shell(&portal, &product.title, Place::Products).await?;
@@ -139,6 +156,7 @@ pub(super) async fn show(who: Administering, State(portal): State<AppState>, Pat
         alarms,
         published: versions.len() as u64,
         versions: rows,
+        more_versions: more,
         name: product.name,
         title: product.title,
     })

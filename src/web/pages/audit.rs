@@ -1,6 +1,7 @@
 //! The log as auditors read it. Looking at it is recorded before anything of it is shown.
 
 pub(super) mod filter;
+mod names;
 mod words;
 
 use axum::Json;
@@ -11,6 +12,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 
 use self::filter::Wanted;
+pub(super) use self::names::named;
 pub(super) use self::words::row;
 use crate::accounts::done_by;
 use crate::audit::{self, Draft, Entry, Kind, Note, Outcome, Page};
@@ -72,6 +74,7 @@ async fn refused(who: &SignedIn, portal: &AppState, wanted: Wanted, problem: Str
 }
 
 async fn list_page(who: &SignedIn, portal: &AppState, wanted: Wanted, page: Page) -> Result<LogPage, WebError> {
+    let entries = named(portal, page.entries).await?;
     let mut shell = who.shell(portal, "The log", Place::Log).await?;
     shell.query.clone_from(&wanted.values.path);
     let (agencies, products) = (agencies(portal).await?, products(portal).await?);
@@ -83,7 +86,7 @@ async fn list_page(who: &SignedIn, portal: &AppState, wanted: Wanted, page: Page
         agencies,
         products,
         problem: None,
-        entries: page.entries.iter().map(row).collect(),
+        entries: entries.iter().map(row).collect(),
         older: page.next.map(|before| wanted.older(before)),
         newest: (!wanted.before.is_empty()).then(|| wanted.newest()),
         filter: wanted.values,
@@ -152,6 +155,7 @@ pub(super) async fn entry(who: Auditing, State(portal): State<AppState>, Path(in
         return Ok(Json(whole_entry_json(&entry, proof, checkpoint)?).into_response());
     }
     let shell = who.shell(&portal, &format!("Entry {index}"), Place::Log).await?;
+    let entry = named(&portal, vec![entry]).await?.pop().ok_or(WebError::NotFound)?;
     html(&EntryPage {
         shell,
         index,

@@ -96,8 +96,8 @@ async fn auditor(who: &SignedIn, portal: &AppState) -> Result<Response, WebError
         checkpoint: audit::checkpoint_view(portal).await?,
         figures,
         alarms: alarms.collect(),
-        refusals: refusals.entries.iter().map(audit::row).collect(),
-        latest: latest.entries.iter().map(audit::row).collect(),
+        refusals: audit::named(portal, refusals.entries).await?.iter().map(audit::row).collect(),
+        latest: audit::named(portal, latest.entries).await?.iter().map(audit::row).collect(),
     })
 }
 

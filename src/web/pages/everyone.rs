@@ -29,8 +29,7 @@ pub(super) async fn sign_in_form(anyone: Anyone, State(portal): State<AppState>)
     let csrf = csrf(&anyone.visit, &portal).await?;
     if let Err(cause) = anyone.visit.session.save().await {
         tracing::error!(%cause, "a session could not be kept");
-        let sentence = "Nobody can sign in at the moment, because the portal cannot write. Try again in a while.".to_owned();
-        let page = html(&sign_in_page(csrf, next, String::new(), Some(sentence)))?;
+        let page = html(&SignIn { csrf, next, ..SignIn::closed() })?;
         return Ok((axum::http::StatusCode::SERVICE_UNAVAILABLE, page).into_response());
     }
     let suspended = portal.log.health().alarm().map(|_| {

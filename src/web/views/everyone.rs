@@ -20,6 +20,16 @@ pub struct SignIn {
     pub error: Option<String>,
 }
 
+impl SignIn {
+    /// While sessions cannot be kept: nothing that is sent from here is taken.
+    #[must_use]
+    pub fn closed() -> Self {
+        let shell = Shell { title: "Sign in".to_owned(), ..Shell::default() };
+        let sentence = "Nobody can sign in at the moment, because the portal cannot write. Try again in a while.".to_owned();
+        Self { shell, csrf: String::new(), next: String::new(), email: String::new(), error: Some(sentence) }
+    }
+}
+
 /// After `POST /sign-out`.
 #[derive(Debug, Template)]
 #[template(path = "pages/signed_out.html")]

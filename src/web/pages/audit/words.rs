@@ -102,35 +102,43 @@ fn deed(entry: &Entry) -> String {
         Kind::SuspensionKept => format!("kept the suspension of the {}", suspended(entry)),
         Kind::SuspensionLifted => format!("lifted the suspension of the {}", suspended(entry)),
         Kind::AgreementDrafted => format!("drafted the agreement {}", subject()),
-        Kind::AgreementAmended => "changed an agreement".to_owned(),
-        Kind::AmendmentProposed => "proposed to change a signed agreement".to_owned(),
-        Kind::AmendmentRefused => "refused a change of a signed agreement".to_owned(),
-        Kind::TermsPublished => "published terms of an agreement".to_owned(),
-        Kind::TermsAccepted => "accepted the terms of an agreement".to_owned(),
+        Kind::AgreementAmended => format!("changed the agreement {}", fact(entry, "agreement")),
+        Kind::AmendmentProposed => format!("proposed to change the signed agreement {}", fact(entry, "agreement")),
+        Kind::AmendmentRefused => format!("refused a change of the signed agreement {}", fact(entry, "agreement")),
+        Kind::TermsPublished => format!("published terms of the agreement {}", fact(entry, "agreement")),
+        Kind::TermsAccepted => format!("accepted the terms of the agreement {}", fact(entry, "agreement")),
         Kind::DocumentAttached => format!("attached {} to an agreement", subject()),
-        Kind::PersonNominated => "nominated a person for an agreement".to_owned(),
-        Kind::PersonApproved => "approved that an agreement names a person".to_owned(),
-        Kind::PersonRefused => "refused that an agreement names a person".to_owned(),
-        Kind::PersonWithdrawn => "withdrew a person from an agreement".to_owned(),
-        Kind::AgencyChanged => "changed what is written down about an agency".to_owned(),
-        Kind::AgreementSigned => "entered a signed agreement".to_owned(),
-        Kind::AgreementEnded => "ended an agreement".to_owned(),
-        Kind::AgreementPersonNamed => "named a person in an agreement".to_owned(),
-        Kind::AgencyCreated => "added an agency".to_owned(),
-        Kind::AccountCreated => "opened an account".to_owned(),
+        Kind::PersonNominated => format!("nominated {} for the agreement {}", fact(entry, "account"), fact(entry, "agreement")),
+        Kind::PersonApproved => format!("approved that the agreement {} names {}", fact(entry, "agreement"), fact(entry, "account")),
+        Kind::PersonRefused => format!("refused that the agreement {} names {}", fact(entry, "agreement"), fact(entry, "account")),
+        Kind::PersonWithdrawn => format!("withdrew {} from the agreement {}", fact(entry, "account"), fact(entry, "agreement")),
+        Kind::AgencyChanged => format!("changed what is written down about the agency {}", fact(entry, "agency")),
+        Kind::AgreementSigned => format!("entered the signed agreement {}", fact(entry, "agreement")),
+        Kind::AgreementEnded => format!("ended the agreement {}", fact(entry, "agreement")),
+        Kind::AgreementPersonNamed => format!("named {} in the agreement {}", fact(entry, "account"), fact(entry, "agreement")),
+        Kind::AgencyCreated => format!("added the agency {}", fact(entry, "agency")),
+        Kind::AccountCreated => format!("opened the account of {}", fact(entry, "account")),
         Kind::AccountInvited => match entry.facts.get("second_needed") {
-            Some(Value::Bool(true)) => "made a link for a person to choose a password, for a second administrator to approve".to_owned(),
-            _ => "made a link for a person to choose a password".to_owned(),
+            Some(Value::Bool(true)) => {
+                format!("made a link for {} to choose a password, for a second administrator to approve", fact(entry, "account"))
+            }
+            _ => format!("made a link for {} to choose a password", fact(entry, "account")),
         },
-        Kind::AccountInvitationApproved => "approved the invitation of a person".to_owned(),
+        Kind::AccountInvitationApproved => format!("approved the invitation of {}", fact(entry, "account")),
         Kind::AccountInvitationUsed => "used an invitation, and chose a password".to_owned(),
-        Kind::AccountInvitationWithdrawn => "withdrew the invitation of a person".to_owned(),
-        Kind::RoleChangeProposed => format!("proposed to make {} of somebody who is {}", role(entry, "after"), role(entry, "before")),
-        Kind::RoleChanged => format!("approved that somebody who was {} is {}", role(entry, "before"), role(entry, "after")),
-        Kind::RoleChangeRefused => format!("refused to make {} of somebody who is {}", role(entry, "after"), role(entry, "before")),
-        Kind::AccountDisabled => "locked an account".to_owned(),
-        Kind::AccountEnabled => "unlocked an account".to_owned(),
-        Kind::AccountSessionsEnded => "ended the sessions of an account".to_owned(),
+        Kind::AccountInvitationWithdrawn => format!("withdrew the invitation of {}", fact(entry, "account")),
+        Kind::RoleChangeProposed => {
+            format!("proposed to make {} {}, who is {}", fact(entry, "account"), role(entry, "after"), role(entry, "before"))
+        }
+        Kind::RoleChanged => {
+            format!("approved that {}, who was {}, is {}", fact(entry, "account"), role(entry, "before"), role(entry, "after"))
+        }
+        Kind::RoleChangeRefused => {
+            format!("refused to make {} {}, who is {}", fact(entry, "account"), role(entry, "after"), role(entry, "before"))
+        }
+        Kind::AccountDisabled => format!("locked the account of {}", fact(entry, "account")),
+        Kind::AccountEnabled => format!("unlocked the account of {}", fact(entry, "account")),
+        Kind::AccountSessionsEnded => format!("ended the sessions of {}", fact(entry, "account")),
         Kind::ListImported => format!("read in a file of {}", listed(entry)),
         Kind::ListExported => format!("wrote {} to a file", listed(entry)),
         Kind::ProductCreated => format!("added the product {place}"),
@@ -324,6 +332,15 @@ fn subject(entry: &Entry) -> String {
             .iter()
             .find_map(|name| fact(name))
             .unwrap_or_default(),
+    }
+}
+
+/// A fact in words; "somebody", "something" where it is missing.
+fn fact(entry: &Entry, name: &str) -> String {
+    match entry.facts.get(name) {
+        Some(value) => shortened(&plain(value)),
+        None if name == "account" => "somebody".to_owned(),
+        None => "that is not named".to_owned(),
     }
 }
 

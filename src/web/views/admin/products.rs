@@ -91,6 +91,8 @@ pub struct ProductPage {
     pub published: u64,
     /// Of any standing, newest first.
     pub versions: Vec<TendedVersion>,
+    /// How many older ones there are besides.
+    pub more_versions: u64,
 }
 
 /// What is done about a product now, or waits to be.
