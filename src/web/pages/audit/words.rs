@@ -52,12 +52,19 @@ fn deed(entry: &Entry) -> String {
     let place = place(entry);
     let subject = || shortened(&subject(entry));
     match entry.kind {
-        Kind::SessionOpened => "signed in".to_owned(),
-        Kind::SessionClosed => "signed out, or ended a session".to_owned(),
-        Kind::SessionRefused => match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
-            Some(email) => format!("gave a wrong password for {email}, or tried too often"),
-            None => "gave a wrong password, or tried too often".to_owned(),
+        Kind::SessionOpened => match proofs(entry) {
+            proofs if proofs.is_empty() => "signed in".to_owned(),
+            proofs => format!("signed in with {proofs}"),
         },
+        Kind::SessionClosed => "signed out, or ended a session".to_owned(),
+        Kind::SessionRefused => {
+            let wrong = entry.facts.get("wrong").and_then(Value::as_str).unwrap_or("password");
+            match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
+                Some(email) if wrong == "code" => format!("gave the right password and a wrong code for {email}, or tried too often"),
+                Some(email) => format!("gave a wrong {wrong} for {email}, or tried too often"),
+                None => format!("gave a wrong {wrong}, or tried too often"),
+            }
+        }
         Kind::TreeListed => format!("listed {place}"),
         Kind::FileOpened => format!("opened {place}"),
         Kind::HistoryViewed => match entry.place.as_ref().and_then(|place| place.lines) {
@@ -122,6 +129,20 @@ fn deed(entry: &Entry) -> String {
         Kind::RoleChangeRefused => format!("refused to make {} of somebody who is {}", role(entry, "after"), role(entry, "before")),
         Kind::AccountDisabled => "locked an account".to_owned(),
         Kind::AccountEnabled => "unlocked an account".to_owned(),
+        Kind::AccountPasswordChanged => "changed their password".to_owned(),
+        Kind::AccountSecondFactorChanged => match entry.facts.get("change").and_then(Value::as_str).unwrap_or_default() {
+            "set up" => "set up a second factor".to_owned(),
+            "replaced" => "set up another second factor in the place of the one before".to_owned(),
+            "turned off" => "turned their second factor off".to_owned(),
+            "new recovery codes" => "made new recovery codes".to_owned(),
+            "recovery code used" => "used a recovery code in the place of their second factor".to_owned(),
+            _ => "changed their second factor".to_owned(),
+        },
+        Kind::AccountResetProposed => format!("proposed to reset the {} of an account", reset(entry)),
+        Kind::AccountResetApproved => format!("reset the {} of an account, and ended its sessions", reset(entry)),
+        Kind::AccountResetRefused => format!("refused to reset the {} of an account", reset(entry)),
+        Kind::AccountResetWithdrawn => format!("withdrew the reset of the {} of an account", reset(entry)),
+        Kind::AccountResetUsed => "chose another password after a reset".to_owned(),
         Kind::AccountSessionsEnded => "ended the sessions of an account".to_owned(),
         Kind::ListImported => format!("read in a file of {}", listed(entry)),
         Kind::ListExported => format!("wrote {} to a file", listed(entry)),
@@ -156,6 +177,17 @@ fn suspended(entry: &Entry) -> String {
 /// "people" or "grants".
 fn listed(entry: &Entry) -> &str {
     entry.facts.get("list").and_then(Value::as_str).unwrap_or("something")
+}
+
+/// "password and code": what somebody signed in with.
+fn proofs(entry: &Entry) -> String {
+    let proofs = entry.facts.get("factors").and_then(Value::as_array).into_iter().flatten();
+    proofs.filter_map(Value::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+/// "password": what is reset.
+fn reset(entry: &Entry) -> &str {
+    entry.facts.get("what").and_then(Value::as_str).unwrap_or("something")
 }
 
 /// "an auditor": the role somebody had, or is to have.
