@@ -62,7 +62,7 @@ impl Accounts {
         session.save().await?;
         // From here on this session ends with all others of the account. What ended them a moment ago shows in the password.
         if !self.is_still(&email, &hash, attempt.password).await? {
-            session.flush().await?;
+            give_up(session).await?;
             return Err(self.turned_away(&email, "password", context).await?);
         }
         if let Some(new) = upgraded {
@@ -96,7 +96,7 @@ impl Accounts {
         // From here on the new id ends with all others of the account. What ended them a moment ago shows in what is asked for.
         let account = store::find(&self.database, who.account.as_str()).await?.ok_or(AccountError::Refused)?;
         if before.is_none() || self.standing_proofs(who).await? != before {
-            session.flush().await?;
+            give_up(session).await?;
             return Err(self.turned_away(&who.email, "code", context).await?);
         }
         let factors = match taken {
@@ -238,4 +238,11 @@ impl Accounts {
     pub async fn failures(&self, email: &str) -> Result<super::Failures, AccountError> {
         Ok(super::brake::failures(&self.database, email, self.clock.now()).await?)
     }
+}
+
+/// Leaves nothing of a session, and its id to nobody: what the visitor does next has another one.
+async fn give_up(session: &Session) -> Result<(), AccountError> {
+    session.clear().await;
+    session.cycle_id().await?;
+    Ok(())
 }

@@ -30,6 +30,8 @@ on_both! {
 
 pub(crate) const PAGE: &str = "/account/second-factor";
 pub(crate) const DOOR: &str = "/sign-in/second-factor";
+/// A password that somebody changes to.
+const NEW: &str = "seven lanterns under copper hills";
 pub(crate) const STEP: Duration = Duration::from_secs(30);
 
 /// The code that an app shows.
@@ -198,9 +200,9 @@ async fn wrong_codes_are_counted_for_the_account_whatever_the_session(backend: B
     let app = enrol(&portal, &portal.sign_in(&person).await).await;
     portal.clock.advance(STEP);
     // Each from another session and another address, with the right password in between.
-    for n in 0..6 {
+    for address in ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "192.0.2.4:1", "192.0.2.5:1", "192.0.2.6:1"] {
         let mut client = portal.stranger();
-        client.address = ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "192.0.2.4:1", "192.0.2.5:1", "192.0.2.6:1"][n];
+        client.address = address;
         client.post("/sign-in", &[("email", &person.email), ("password", &person.password)]).await.is(303);
         give(&client, "000000").await.is(401);
     }
@@ -332,8 +334,8 @@ async fn a_factor_is_replaced_and_turned_off_with_a_code(backend: Backend) {
             let answer = client.post(&format!("{PAGE}/{verb}"), &[("code", code)]).await.is(422).text();
             assert!(answer.contains("does not fit, was used before"), "{answer}");
         }
-        portal.clock.advance(Duration::from_secs(60));
     }
+    portal.clock.advance(Duration::from_secs(60));
     let made = client.post(&format!("{PAGE}/recovery"), &[("code", &old.next(&portal))]).await.is(200).text();
     let renewed = codes_in(&made);
     give(&knock(&portal, &person).await, &old.recovery[0]).await.is(401);
@@ -398,7 +400,6 @@ async fn a_password_is_changed_by_whoever_knows_it(backend: Backend) {
         enrol(&portal, &portal.sign_in(&other).await).await;
         knock(&portal, &other).await
     };
-    const NEW: &str = "seven lanterns under copper hills";
     let change = async |current: &str, new: &str, again: &str| {
         here.post("/account/password", &[("current", current), ("password", new), ("again", again)]).await
     };

@@ -177,8 +177,9 @@ async fn nobody_resets_alone(backend: Backend) {
     let first = scene.portal.desk(&one).await;
     let locked = scene.portal.colleague(Role::Auditor).await;
     scene.portal.rooms.accounts.lock(&locked.id, "left", &first.step_up, &scene.portal.context()).await.unwrap();
-    let told = scene.portal.rooms.accounts.propose_reset(&locked.id, ResetOf::Password, "so", &second.principal, &scene.portal.context());
-    assert!(told.await.unwrap_err().to_string().contains("locked"));
+    let context = scene.portal.context();
+    let told = scene.portal.rooms.accounts.propose_reset(&locked.id, ResetOf::Password, "so", &second.principal, &context).await;
+    assert!(told.unwrap_err().to_string().contains("locked"));
 }
 
 async fn every_link_that_does_not_work_has_one_answer(backend: Backend) {

@@ -1,7 +1,7 @@
 //! Whatever administrators do about resets, in whatever order: nothing of anybody's is reset but by two hands of different lines, neither of
 //! which is the person's, and what opens an account afterwards is what the rules say, worked out here a second time.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use lectern::accounts::lives;
 use lectern::accounts::{OneTimeCode, Password, ResetOf, Role};
@@ -117,13 +117,8 @@ impl World {
 
     /// Lines of administrators who have a password.
     fn lines_without(&self, who: usize) -> usize {
-        let mut lines: HashMap<usize, ()> = HashMap::new();
-        for (n, one) in self.people.iter().enumerate() {
-            if n != who && one.usable && one.person.role == Role::Administrator {
-                lines.insert(one.line, ());
-            }
-        }
-        lines.len()
+        let others = self.people.iter().enumerate().filter(|(n, one)| *n != who && one.usable && one.person.role == Role::Administrator);
+        others.map(|(_, one)| one.line).collect::<BTreeSet<_>>().len()
     }
 
     async fn step(&mut self) -> String {
@@ -208,9 +203,10 @@ impl World {
         let (rooms, context) = (&self.portal.rooms.accounts, self.portal.context());
         let of = &mut self.resets[which];
         let may = !of.over && now < of.until && (of.link.is_none() || !refuse);
-        let done = match refuse {
-            true => rooms.refuse_reset(&of.id, "no", &by.principal, &context).await,
-            false => rooms.withdraw_reset(&of.id, &by.principal, &context).await,
+        let done = if refuse {
+            rooms.refuse_reset(&of.id, "no", &by.principal, &context).await
+        } else {
+            rooms.withdraw_reset(&of.id, &by.principal, &context).await
         };
         assert_eq!(done.is_ok(), may, "{hand} ended {which}: {done:?}");
         of.over |= done.is_ok();

@@ -57,14 +57,7 @@ fn deed(entry: &Entry) -> String {
             proofs => format!("signed in with {proofs}"),
         },
         Kind::SessionClosed => "signed out, or ended a session".to_owned(),
-        Kind::SessionRefused => {
-            let wrong = entry.facts.get("wrong").and_then(Value::as_str).unwrap_or("password");
-            match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
-                Some(email) if wrong == "code" => format!("gave the right password and a wrong code for {email}, or tried too often"),
-                Some(email) => format!("gave a wrong {wrong} for {email}, or tried too often"),
-                None => format!("gave a wrong {wrong}, or tried too often"),
-            }
-        }
+        Kind::SessionRefused => refused(entry),
         Kind::TreeListed => format!("listed {place}"),
         Kind::FileOpened => format!("opened {place}"),
         Kind::HistoryViewed => match entry.place.as_ref().and_then(|place| place.lines) {
@@ -130,14 +123,7 @@ fn deed(entry: &Entry) -> String {
         Kind::AccountDisabled => "locked an account".to_owned(),
         Kind::AccountEnabled => "unlocked an account".to_owned(),
         Kind::AccountPasswordChanged => "changed their password".to_owned(),
-        Kind::AccountSecondFactorChanged => match entry.facts.get("change").and_then(Value::as_str).unwrap_or_default() {
-            "set up" => "set up a second factor".to_owned(),
-            "replaced" => "set up another second factor in the place of the one before".to_owned(),
-            "turned off" => "turned their second factor off".to_owned(),
-            "new recovery codes" => "made new recovery codes".to_owned(),
-            "recovery code used" => "used a recovery code in the place of their second factor".to_owned(),
-            _ => "changed their second factor".to_owned(),
-        },
+        Kind::AccountSecondFactorChanged => factor_change(entry).to_owned(),
         Kind::AccountResetProposed => format!("proposed to reset the {} of an account", reset(entry)),
         Kind::AccountResetApproved => format!("reset the {} of an account, and ended its sessions", reset(entry)),
         Kind::AccountResetRefused => format!("refused to reset the {} of an account", reset(entry)),
@@ -183,6 +169,31 @@ fn listed(entry: &Entry) -> &str {
 fn proofs(entry: &Entry) -> String {
     let proofs = entry.facts.get("factors").and_then(Value::as_array).into_iter().flatten();
     proofs.filter_map(Value::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+/// What somebody gave who was not let in, or not believed.
+fn refused(entry: &Entry) -> String {
+    let wrong = entry.facts.get("wrong").and_then(Value::as_str).unwrap_or("password");
+    match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
+        Some(email) if wrong == "code" && entry.actor.is_none() => {
+            format!("gave the right password and a wrong code for {email}, or tried too often")
+        }
+        Some(_) if wrong == "code" => "gave a wrong code, or tried too often".to_owned(),
+        Some(email) => format!("gave a wrong {wrong} for {email}, or tried too often"),
+        None => format!("gave a wrong {wrong}, or tried too often"),
+    }
+}
+
+/// What somebody did with their second factor.
+fn factor_change(entry: &Entry) -> &'static str {
+    match entry.facts.get("change").and_then(Value::as_str).unwrap_or_default() {
+        "set up" => "set up a second factor",
+        "replaced" => "set up another second factor in the place of the one before",
+        "turned off" => "turned their second factor off",
+        "new recovery codes" => "made new recovery codes",
+        "recovery code used" => "used a recovery code in the place of their second factor",
+        _ => "changed their second factor",
+    }
 }
 
 /// "password": what is reset.
