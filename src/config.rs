@@ -38,6 +38,33 @@ pub struct Config {
     pub reading: ReadingConfig,
     pub search: SearchConfig,
     pub grants: GrantsConfig,
+    pub accounts: AccountsConfig,
+}
+
+/// What accounts must have.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountsConfig {
+    pub second_factor: FactorPolicy,
+}
+
+/// Whose accounts must have a second factor. Everybody's may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorPolicy {
+    Nobody,
+    /// Administrators and auditors.
+    Staff,
+    Everybody,
+}
+
+impl FactorPolicy {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "optional" => Some(Self::Nobody),
+            "staff" => Some(Self::Staff),
+            "everyone" => Some(Self::Everybody),
+            _ => None,
+        }
+    }
 }
 
 /// What grants take.
@@ -124,6 +151,13 @@ struct File {
     reading: FileReading,
     search: FileSearch,
     grants: FileGrants,
+    accounts: FileAccounts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileAccounts {
+    second_factor: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -277,6 +311,7 @@ impl Config {
             },
             search: check_search(&file.search)?,
             grants: GrantsConfig { approvals: i64::from(narrow(within("grants.approvals", file.grants.approvals, 1, 1, 5)?)) },
+            accounts: AccountsConfig { second_factor: check_factors(file.accounts.second_factor.as_deref())? },
             allow_unsafe_database: file.database.allow_unsafe.unwrap_or(false),
             listen,
             database,
@@ -303,6 +338,15 @@ impl Config {
     pub fn keys(&self) -> PathBuf {
         self.data.join("keys")
     }
+}
+
+fn check_factors(text: Option<&str>) -> Result<FactorPolicy, ConfigError> {
+    let text = text.unwrap_or("optional");
+    FactorPolicy::parse(text).ok_or_else(|| ConfigError::Value {
+        key: "accounts.second_factor",
+        problem: format!("is {text:?}"),
+        remedy: "write \"optional\", \"staff\" (administrators and auditors must have one) or \"everyone\"",
+    })
 }
 
 fn check_search(file: &FileSearch) -> Result<SearchConfig, ConfigError> {
@@ -385,6 +429,8 @@ mod tests {
         assert_eq!(config.password, PasswordConfig { memory_kib: 19_456, passes: 2, lanes: 1 });
         assert_eq!(config.session.absolute, Duration::from_secs(12 * 3600));
         assert_eq!(config.database, "sqlite://d/lectern.db?mode=rwc");
+        assert_eq!(config.accounts.second_factor, FactorPolicy::Nobody);
+        assert_eq!(load("[accounts]\nsecond_factor = \"staff\"").unwrap().accounts.second_factor, FactorPolicy::Staff);
     }
 
     #[test]
@@ -397,6 +443,7 @@ mod tests {
             ("[log]\norigin = \"a b\"", "the configuration key `log.origin` is \"a b\""),
             ("[log]\nwitness_lag_seconds = 0", "the configuration key `log.witness_lag_seconds` is 0, outside 1 to 604800"),
             ("public_origin = \"http://evil.example\"", "the configuration key `public_origin`"),
+            ("[accounts]\nsecond_factor = \"some\"", "the configuration key `accounts.second_factor` is \"some\""),
             ("listne = 1", "unknown field `listne`"),
         ] {
             let error = load(text).unwrap_err();

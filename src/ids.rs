@@ -86,6 +86,8 @@ ids! {
     AccountId "acc"
     /// The link with which somebody chooses their first password.
     InvitationId "inv"
+    /// A reset of what somebody signs in with.
+    ResetId "rst"
     /// A change proposed to somebody's role.
     RoleChangeId "rol"
     /// An agency whose people review source.

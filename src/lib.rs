@@ -6,6 +6,7 @@ pub mod ids;
 pub mod database;
 pub mod config;
 pub mod queue;
+pub mod sealing;
 // The log.
 pub mod audit;
 // People.

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use lectern::accounts::{Attempt, NewAccount, Password, Principal, Role, StepUp};
+use lectern::accounts::{Admission, Attempt, NewAccount, Password, Principal, Role, StepUp};
 use lectern::audit::{Context, Draft, Kind, Outcome};
 use lectern::catalog::{NewProduct, Product};
 use lectern::cli::installation;
@@ -138,7 +138,8 @@ impl Site {
         let accounts = &self.portal.accounts;
         let session = Session::new(None, Arc::new(accounts.sessions()), None);
         let attempt = Attempt { email: email.to_owned(), password: Password::new(password), address: "here".to_owned() };
-        accounts.sign_in(attempt, &session, &self.context()).await?;
+        let admission = accounts.sign_in(attempt, &session, &self.context()).await?;
+        anyhow::ensure!(admission == Admission::Open, "{email} has a second factor");
         accounts.principal(&session, None).await?.context("no session")
     }
 

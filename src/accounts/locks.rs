@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::steps::{Hand, Kinship, Step, take};
 use super::{
-    AccountError, Accounts, LiveSession, Principal, Role, Sessions, StepUp, done_by, drafted, invalid, kinship, only_administrators,
-    reason_of, store,
+    AccountError, Accounts, LiveSession, Principal, Role, Sessions, StepUp, done_by, drafted, invalid, only_administrators, reason_of,
+    store, taken,
 };
 use crate::audit::{Context, Kind};
 use crate::database::{DatabaseError, Tx};
@@ -85,11 +85,7 @@ impl Accounts {
         only_administrators(Some(by))?;
         let mut tx = self.database.begin().await?;
         let found = store::hold(&mut tx, id).await?.ok_or(AccountError::Unknown)?;
-        let kinship = match &found.locked_by {
-            Some(locker) => kinship(&mut tx, locker, by.account()).await?,
-            None => Kinship::Independent,
-        };
-        take(LIFE, found.stage(), Verb::Unlock, kinship)?;
+        taken(&mut tx, LIFE, (found.stage(), Verb::Unlock), found.locked_by.as_ref(), by.account()).await?;
         store::unlock(&mut tx, id).await?;
         self.log.append_in(&mut tx, done_by(by, Kind::AccountEnabled).fact("account", json!(id.as_str())), context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;

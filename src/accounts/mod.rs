@@ -3,11 +3,15 @@
 //! A [`Principal`] is made here alone, afresh for each request, from a live session of an account that is not disabled. What
 //! needs a recent proof of identity takes a [`StepUp`], which is made here alone too.
 
+mod brake;
 mod invitations;
 mod locks;
+mod one_time;
 mod password;
 mod principal;
+mod resets;
 mod roles;
+mod second_factor;
 mod sign_in;
 pub(crate) mod steps;
 mod store;
@@ -17,24 +21,31 @@ use std::sync::Arc;
 use serde_json::json;
 use tower_sessions::Session;
 
-pub use invitations::{Invitation, LASTS as INVITATION_LASTS, Link, Stage as InvitationStage};
+pub use brake::Failures;
+pub use invitations::{Invitation, LASTS as INVITATION_LASTS, Stage as InvitationStage};
+pub use one_time::{Link, OneTimeCode};
 pub use password::{HashingError, Password};
-pub use principal::{Agency, Principal, Role, SessionHash, StepUp};
+pub use principal::{Admitted, Agency, Fresh, Presence, Principal, Role, SessionHash, StepUp, Waiting};
+pub use resets::{Reset, Stage as ResetStage, What as ResetOf};
 pub use roles::RoleChange;
-pub use sign_in::{Attempt, Failures};
+pub use second_factor::{Enrolment, SecondFactor};
+pub use sign_in::{Admission, Attempt};
 pub use store::Sessions;
 
 use crate::audit::{Actor, Context, Draft, Kind, Log, LogUnavailable, Outcome, Personal};
 use crate::clock::{SharedClock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, FactorPolicy};
 use crate::database::{Database, DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, Entropy};
-use steps::{Kinship, TransitionError};
+use crate::sealing::{Kept, Sealer, SealingError};
+use steps::{Kinship, Step, TransitionError};
+use store::Owner;
 
 /// The tables of every life in this room, for tests that walk them.
 pub mod lives {
     pub use super::invitations::{LIFE as INVITATION, Stage as InvitationStage, Verb as InvitationVerb};
     pub use super::locks::{LIFE as LOCK, Stage as LockStage, Verb as LockVerb};
+    pub use super::resets::{LIFE as RESET, Stage as ResetStage, Verb as ResetVerb};
     pub use super::roles::{LIFE as ROLE_CHANGE, Stage as RoleStage, Verb as RoleVerb};
 }
 
@@ -57,6 +68,8 @@ pub enum AccountError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     #[error("the session could not be kept: {0}")]
     Session(#[from] tower_sessions::session::Error),
 }
@@ -70,8 +83,12 @@ pub struct Account {
     pub role: Role,
     pub agency: Option<Agency>,
     pub created_at: Timestamp,
-    /// Has a password: whoever was invited chose one.
+    /// Whoever was invited chose a password.
     pub joined: bool,
+    /// Since when the password is reset, until they choose another one.
+    pub reset_at: Option<Timestamp>,
+    /// Since when they have a second factor.
+    pub second_factor: Option<Timestamp>,
     /// Since when it is locked.
     pub disabled_at: Option<Timestamp>,
     pub lock: Lock,
@@ -88,10 +105,11 @@ pub struct Lock {
 impl Account {
     #[must_use]
     pub fn standing(&self) -> Standing {
-        match (self.disabled_at, self.joined) {
-            (Some(_), _) => Standing::Locked,
-            (None, false) => Standing::Invited,
-            (None, true) => Standing::Active,
+        match (self.disabled_at, self.reset_at, self.joined) {
+            (Some(_), _, _) => Standing::Locked,
+            (None, Some(_), _) => Standing::Reset,
+            (None, None, false) => Standing::Invited,
+            (None, None, true) => Standing::Active,
         }
     }
 }
@@ -102,11 +120,13 @@ pub enum Standing {
     Active,
     /// Has not chosen a password yet.
     Invited,
+    /// Has to choose another password.
+    Reset,
     Locked,
 }
 
 impl Standing {
-    pub const ALL: [Self; 3] = [Self::Active, Self::Invited, Self::Locked];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Invited, Self::Reset, Self::Locked];
 
     /// As addresses and files write it.
     #[must_use]
@@ -114,6 +134,7 @@ impl Standing {
         match self {
             Self::Active => "active",
             Self::Invited => "invited",
+            Self::Reset => "reset",
             Self::Locked => "locked",
         }
     }
@@ -167,6 +188,11 @@ pub struct Accounts {
     entropy: Entropy,
     hasher: password::Hasher,
     sessions: Sessions,
+    sealer: Sealer,
+    /// Who must have a second factor.
+    required: FactorPolicy,
+    /// As authenticator apps call the portal.
+    issuer: String,
 }
 
 impl Accounts {
@@ -176,6 +202,9 @@ impl Accounts {
         Ok(Self {
             hasher: password::Hasher::new(config.password, entropy.clone())?,
             sessions: Sessions { database: database.clone(), clock: Arc::clone(&clock), limits: config.session },
+            sealer: Sealer::new(&config.keys(), Kept::SecondFactors, entropy.clone()),
+            required: config.accounts.second_factor,
+            issuer: second_factor::issuer(config.public_origin.as_deref()),
             database,
             log,
             clock,
@@ -189,109 +218,27 @@ impl Accounts {
         self.sessions.clone()
     }
 
-    /// Who is signed in in this session, now, asking from this network address.
-    pub async fn principal(&self, session: &Session, address: Option<&str>) -> Result<Option<Principal>, AccountError> {
-        let Some(id) = session.id() else { return Ok(None) };
+    /// Whose session this is, now, asked for from this network address.
+    pub async fn presence(&self, session: &Session, address: Option<&str>) -> Result<Presence, AccountError> {
+        let Some(id) = session.id() else { return Ok(Presence::Nobody) };
         let address = address.and_then(|address| address.parse().ok());
-        Ok(self.sessions.principal(id).await?.map(|principal| Principal { address, ..principal }))
-    }
-
-    /// Lets somebody in, or refuses with one reply for every reason. The entry is durable before the session opens.
-    pub async fn sign_in(&self, attempt: Attempt, session: &Session, context: &Context) -> Result<(), AccountError> {
-        // Nobody's address is longer (RFC 5321); what is cut fits no account.
-        let email: String = attempt.email.trim().to_lowercase().chars().take(254).collect();
-        let now = self.clock.now();
-        let held_back = sign_in::is_held_back(&self.database, &email, &attempt.address, now).await?;
-        let stored = store::credentials(&self.database, &email).await?;
-        let verified = self.hasher.verify(attempt.password, stored.as_ref().map(|(_, hash)| hash.clone())).await?;
-        let (id, hash, upgraded) = match (verified, stored) {
-            (password::Verified::Yes { upgraded }, Some((id, hash))) if !held_back => (id, hash, upgraded),
-            _ => {
-                // An attempt while held back is not counted, or a stranger's script could hold back the owner for ever.
-                if !held_back {
-                    sign_in::failed(&self.database, &email, &attempt.address, now).await?;
-                }
-                let mut draft = Draft::new(Kind::SessionRefused, Outcome::Denied);
-                draft.personal = Personal { email: Some(email), ..Personal::default() };
-                self.log.append(draft, context).await?;
-                return Err(AccountError::Refused);
+        Ok(match self.sessions.owner(id).await? {
+            None => Presence::Nobody,
+            Some(Owner::Awaits(principal)) => Presence::Waiting(Waiting(Principal { address, ..principal })),
+            Some(Owner::Is(principal)) => {
+                let principal = Principal { address, ..principal };
+                let due = self.required.of(principal.role) && !principal.second_factor;
+                if due { Presence::Due(principal.admitted()) } else { Presence::Present(principal) }
             }
-        };
-        sign_in::succeeded(&self.database, &email, &attempt.address, now).await?;
-        let account = store::find(&self.database, id.as_str()).await?.ok_or(AccountError::Refused)?;
-        // A new id at each change of assurance; the old one, which an attacker may have planted, dies. It opens nothing
-        // until the entry that says so is durable.
-        session.cycle_id().await?;
-        session.insert(store::ADDRESS, &attempt.address).await?;
-        session.insert(store::USER_AGENT, &context.user_agent).await?;
-        session.save().await?;
-        let mut draft = Draft::new(Kind::SessionOpened, Outcome::Permitted);
-        draft.actor = Some(Actor {
-            account: id.clone(),
-            agency: account.agency.as_ref().map(|agency| agency.id.clone()),
-            role: account.role.as_str().to_owned(),
-            session: session.id().map(|id| store::hash_of(id).short()),
-        });
-        draft.personal = Personal {
-            name: Some(account.name),
-            email: Some(account.email),
-            agency_name: account.agency.map(|agency| agency.name),
-            ..Personal::default()
-        };
-        self.log.append(draft, context).await?;
-        session.insert(store::ACCOUNT, id.as_str()).await?;
-        session.insert(store::CONFIRMED, now.micros()).await?;
-        // Saved again, and not left to the end of the request: only now does the row name the account.
-        session.save().await?;
-        if let Some(new) = upgraded {
-            store::rehash(&self.database, &id, &hash, new).await?;
+        })
+    }
+
+    /// Who is signed in in this session, now, and has everything that their account must have.
+    pub async fn principal(&self, session: &Session, address: Option<&str>) -> Result<Option<Principal>, AccountError> {
+        match self.presence(session, address).await? {
+            Presence::Present(principal) => Ok(Some(principal)),
+            Presence::Nobody | Presence::Waiting(_) | Presence::Due(_) => Ok(None),
         }
-        Ok(())
-    }
-
-    /// Ends the session; its entry comes first.
-    pub async fn sign_out(&self, principal: &Principal, session: &Session, context: &Context) -> Result<(), AccountError> {
-        self.log.append(done_by(principal, Kind::SessionClosed), context).await?;
-        session.flush().await?;
-        Ok(())
-    }
-
-    /// Takes the password once more and remembers when, for what asks for a fresh proof of identity.
-    pub async fn confirm(
-        &self,
-        principal: &Principal,
-        password: Password,
-        session: &Session,
-        context: &Context,
-    ) -> Result<(), AccountError> {
-        let now = self.clock.now();
-        let address = context.address.clone().unwrap_or_default();
-        let held_back = sign_in::is_held_back(&self.database, principal.email(), &address, now).await?;
-        let stored = store::credentials(&self.database, principal.email()).await?.map(|(_, hash)| hash);
-        let verified = self.hasher.verify(password, stored).await?;
-        if held_back || verified == password::Verified::No {
-            if !held_back {
-                sign_in::failed(&self.database, principal.email(), &address, now).await?;
-            }
-            let mut draft = done_by(principal, Kind::SessionRefused);
-            draft.outcome = Outcome::Denied;
-            self.log.append(draft, context).await?;
-            return Err(AccountError::Refused);
-        }
-        session.insert(store::CONFIRMED, now.micros()).await?;
-        session.save().await?;
-        Ok(())
-    }
-
-    /// Proof that the person confirmed who they are within the configured minutes; none when that is too long ago.
-    pub fn stepped_up(&self, principal: &Principal) -> Option<StepUp> {
-        let confirmed = principal.confirmed_at?;
-        (self.clock.now() < confirmed.plus(self.sessions.limits.step_up)).then(|| StepUp { principal: principal.clone() })
-    }
-
-    /// What sign-in has counted against an account lately.
-    pub async fn failures(&self, email: &str) -> Result<Failures, AccountError> {
-        Ok(sign_in::failures(&self.database, email, self.clock.now()).await?)
     }
 
     pub async fn list(&self) -> Result<Vec<Account>, AccountError> {
@@ -397,6 +344,41 @@ pub(crate) async fn kinship(tx: &mut Tx, asked: &AccountId, by: &AccountId) -> R
     Ok(if one == other || one.is_none() { Kinship::OneLine } else { Kinship::Independent })
 }
 
+/// Where a step leads that `by` takes on what `asked` asked for; of what nobody but the command line asked for every hand is another.
+async fn taken<S: Copy + PartialEq, V: Copy + PartialEq>(
+    tx: &mut Tx,
+    life: &[Step<S, V>],
+    (from, verb): (S, V),
+    asked: Option<&AccountId>,
+    by: &AccountId,
+) -> Result<S, AccountError> {
+    let kinship = match asked {
+        Some(asked) => kinship(tx, asked, by).await?,
+        None => Kinship::Independent,
+    };
+    Ok(steps::take(life, from, verb, kinship)?)
+}
+
+/// An account as an entry names it, outside of a session.
+fn actor_of(account: &Account) -> Actor {
+    Actor {
+        account: account.id.clone(),
+        agency: account.agency.as_ref().map(|agency| agency.id.clone()),
+        role: account.role.as_str().to_owned(),
+        session: None,
+    }
+}
+
+/// What an entry says about somebody by commitment only.
+fn personal_of(account: &Account) -> Personal {
+    Personal {
+        name: Some(account.name.clone()),
+        email: Some(account.email.clone()),
+        agency_name: account.agency.as_ref().map(|agency| agency.name.clone()),
+        ..Personal::default()
+    }
+}
+
 fn invalid(field: &'static str, problem: &str) -> AccountError {
     AccountError::Invalid { field, problem: problem.to_owned() }
 }
@@ -413,7 +395,19 @@ fn check(new: NewAccount, id: AccountId, created_at: Timestamp) -> Result<Accoun
     }
     role_fits(new.role, new.agency.as_ref())?;
     let agency = new.agency.map(|id| Agency { id, name: String::new() });
-    Ok(Account { id, email, name, role: new.role, agency, created_at, joined: false, disabled_at: None, lock: Lock::default() })
+    Ok(Account {
+        id,
+        email,
+        name,
+        role: new.role,
+        agency,
+        created_at,
+        joined: false,
+        reset_at: None,
+        second_factor: None,
+        disabled_at: None,
+        lock: Lock::default(),
+    })
 }
 
 /// Reviewers work for an agency, and nobody else does.

@@ -10,6 +10,7 @@ use crate::config::PasswordConfig;
 use crate::ids::Entropy;
 
 /// A password as somebody typed it. Never printed.
+#[derive(PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
@@ -33,6 +34,11 @@ impl Password {
             .map(|chunk| chunk.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32))).map(|&letter| char::from(letter)).collect())
             .collect();
         Self(groups.join("-"))
+    }
+
+    /// To be verified a second time.
+    pub(super) fn again(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// To show once to the person it is made for.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::audit::{Actor, Personal};
 use crate::clock::Timestamp;
+use crate::config::FactorPolicy;
 use crate::ids::{AccountId, AgencyId};
 
 /// What an account is for. One account has one role, and none includes another.
@@ -76,6 +77,7 @@ pub struct Principal {
     pub(super) agency: Option<Agency>,
     pub(super) session: SessionHash,
     pub(super) confirmed_at: Option<Timestamp>,
+    pub(super) second_factor: bool,
     pub(super) address: Option<IpAddr>,
 }
 
@@ -140,6 +142,18 @@ impl Principal {
         &self.session
     }
 
+    /// Whether a second factor is set up for their account.
+    #[must_use]
+    pub fn has_second_factor(&self) -> bool {
+        self.second_factor
+    }
+
+    /// The same person, where it does not matter whether a second factor is due. There is no way back.
+    #[must_use]
+    pub fn admitted(&self) -> Admitted {
+        Admitted(self.clone())
+    }
+
     /// As an entry of the log names them.
     #[must_use]
     pub fn actor(&self) -> Actor {
@@ -161,6 +175,78 @@ impl Principal {
             ..Personal::default()
         }
     }
+}
+
+impl FactorPolicy {
+    /// Whether those of this role must have a second factor.
+    pub(super) fn of(self, role: Role) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Staff => role != Role::Reviewer,
+            Self::Everybody => true,
+        }
+    }
+}
+
+/// Whose session it is, as [`super::Accounts::presence`] finds it for each request.
+#[derive(Clone, Debug)]
+pub enum Presence {
+    Nobody,
+    /// Gave the password. Nothing is open to them but the page that asks for their second factor.
+    Waiting(Waiting),
+    /// Must set up a second factor, which those of their role must have, before anything else.
+    Due(Admitted),
+    Present(Principal),
+}
+
+/// Somebody whose password was right and whose second factor is awaited. No room takes this for a [`Principal`], and nothing but
+/// [`super::Accounts::give_factor`] makes one of it.
+#[derive(Clone, Debug)]
+pub struct Waiting(pub(super) Principal);
+
+/// Somebody who gave all that their account asks for, though a second factor may be due that it does not have yet. Enough to set one up,
+/// to confirm who it is and to sign out; no room takes it for a [`Principal`].
+#[derive(Clone, Debug)]
+pub struct Admitted(pub(super) Principal);
+
+impl Admitted {
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.0.account
+    }
+
+    #[must_use]
+    pub fn email(&self) -> &str {
+        &self.0.email
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.0.role
+    }
+
+    #[must_use]
+    pub fn agency(&self) -> Option<&Agency> {
+        self.0.agency.as_ref()
+    }
+
+    #[must_use]
+    pub fn has_second_factor(&self) -> bool {
+        self.0.second_factor
+    }
+}
+
+/// Proof that somebody admitted showed minutes ago that they are who they are: enough to set up a second factor. Made only by
+/// [`super::Accounts::fresh`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Fresh {
+    pub(super) admitted: Admitted,
 }
 
 /// Proof that the person showed minutes ago that they are who they are. Made only by [`super::Accounts::stepped_up`].

@@ -46,6 +46,10 @@ pub enum TransitionError {
     SameHand,
     #[error("Nobody decides on their own role; another administrator must.")]
     OwnRole,
+    #[error("Nobody decides on the reset of their own account; another administrator must.")]
+    OwnReset,
+    #[error("It has waited for too long and lapsed; propose it anew.")]
+    Lapsed,
     #[error("You have approved it already; it waits for another administrator.")]
     ApprovedAlready,
     #[error("This was decided already; look at it again.")]

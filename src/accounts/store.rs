@@ -26,9 +26,20 @@ const TOUCH_EVERY: Duration = Duration::from_secs(20);
 const ANONYMOUS: Duration = Duration::from_secs(3600);
 
 pub(super) const ACCOUNT: &str = "account";
+pub(super) const WAITING: &str = "waiting";
 pub(super) const CONFIRMED: &str = "confirmed";
 pub(super) const ADDRESS: &str = "address";
 pub(super) const USER_AGENT: &str = "user_agent";
+
+/// How long a session waits for the second factor. Its row was made when the password was given.
+const AWAITED_FOR: Duration = Duration::from_secs(600);
+
+/// Whose a session is.
+pub(super) enum Owner {
+    Is(Principal),
+    /// The password was theirs; the second factor is awaited.
+    Awaits(Principal),
+}
 
 /// Sessions for `tower-sessions`, kept under the hash of their id.
 #[derive(Clone)]
@@ -52,6 +63,7 @@ pub(super) fn hash_of(id: Id) -> SessionHash {
 struct Columns {
     data: String,
     account: Option<String>,
+    waiting: Option<String>,
     confirmed_at: Option<i64>,
     address: Option<String>,
     user_agent: Option<String>,
@@ -62,6 +74,7 @@ fn columns(record: &Record) -> Result<Columns, session_store::Error> {
     Ok(Columns {
         data: serde_json::to_string(&record.data).map_err(|e| session_store::Error::Encode(e.to_string()))?,
         account: text(ACCOUNT),
+        waiting: text(WAITING),
         confirmed_at: record.data.get(CONFIRMED).and_then(Value::as_i64),
         address: text(ADDRESS),
         user_agent: text(USER_AGENT),
@@ -81,8 +94,9 @@ impl SessionStore for Sessions {
         self.database
             .execute(
                 sqlx::query(
-                    "INSERT INTO sessions (hash, account_id, data, created_at, seen_at, expires_at, confirmed_at, address, user_agent, revoked)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
+                    "INSERT INTO sessions (hash, account_id, data, created_at, seen_at, expires_at, confirmed_at, address, user_agent,
+                 waiting_id, revoked)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)",
                 )
                 .bind(hash_of(record.id).0)
                 .bind(columns.account)
@@ -92,7 +106,8 @@ impl SessionStore for Sessions {
                 .bind(now.plus(lifetime).micros())
                 .bind(columns.confirmed_at)
                 .bind(columns.address)
-                .bind(columns.user_agent),
+                .bind(columns.user_agent)
+                .bind(columns.waiting),
             )
             .await
             .map_err(backend)?;
@@ -105,7 +120,7 @@ impl SessionStore for Sessions {
         self.database
             .execute(
                 sqlx::query(
-                    "UPDATE sessions SET data = $2, confirmed_at = $4, address = $5, user_agent = $7,
+                    "UPDATE sessions SET data = $2, confirmed_at = $4, address = $5, user_agent = $7, waiting_id = $8,
                  expires_at = CASE WHEN account_id IS NULL AND $3 IS NOT NULL THEN $6 ELSE expires_at END, account_id = $3
              WHERE hash = $1 AND revoked = 0",
                 )
@@ -115,7 +130,8 @@ impl SessionStore for Sessions {
                 .bind(columns.confirmed_at)
                 .bind(columns.address)
                 .bind(self.clock.now().plus(self.limits.absolute).micros())
-                .bind(columns.user_agent),
+                .bind(columns.user_agent)
+                .bind(columns.waiting),
             )
             .await
             .map_err(backend)?;
@@ -164,11 +180,15 @@ impl SessionStore for Sessions {
 }
 
 impl Sessions {
-    pub(super) async fn principal(&self, id: Id) -> Result<Option<Principal>, DatabaseError> {
+    /// Whose session this is, now, and whether it still awaits their second factor.
+    pub(super) async fn owner(&self, id: Id) -> Result<Option<Owner>, DatabaseError> {
         let now = self.clock.now();
         let row = sqlx::query(
-            "SELECT a.id, a.email, a.name, a.role, a.agency_id, g.name AS agency_name, s.confirmed_at
-             FROM sessions s JOIN accounts a ON a.id = s.account_id LEFT JOIN agencies g ON g.id = a.agency_id
+            "SELECT a.id, a.email, a.name, a.role, a.agency_id, g.name AS agency_name, s.confirmed_at, s.created_at,
+                 CAST(CASE WHEN s.account_id IS NULL THEN 1 ELSE 0 END AS BIGINT) AS waiting,
+                 CAST(CASE WHEN f.sealed IS NULL THEN 0 ELSE 1 END AS BIGINT) AS second_factor
+             FROM sessions s JOIN accounts a ON a.id = COALESCE(s.account_id, s.waiting_id) LEFT JOIN agencies g ON g.id = a.agency_id
+                 LEFT JOIN second_factors f ON f.account_id = a.id
              WHERE s.hash = $1 AND s.revoked = 0 AND s.expires_at > $2 AND s.seen_at > $3 AND a.disabled_at IS NULL",
         )
         .bind(hash_of(id).0)
@@ -178,7 +198,7 @@ impl Sessions {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let Some(role) = row.try_get::<String, _>("role")?.parse().ok() else { return Ok(None) };
-        Ok(Some(Principal {
+        let principal = Principal {
             account: AccountId::known(row.try_get::<String, _>("id")?),
             email: row.try_get("email")?,
             name: row.try_get("name")?,
@@ -186,8 +206,16 @@ impl Sessions {
             agency: agency(&row)?,
             session: hash_of(id),
             confirmed_at: row.try_get::<Option<i64>, _>("confirmed_at")?.map(Timestamp::from_micros),
+            second_factor: row.try_get::<i64, _>("second_factor")? != 0,
             address: None,
-        }))
+        };
+        let waiting = row.try_get::<i64, _>("waiting")? != 0;
+        let since = Timestamp::from_micros(row.try_get("created_at")?);
+        Ok(match (waiting, principal.second_factor) {
+            (false, _) => Some(Owner::Is(principal)),
+            (true, true) if now < since.plus(AWAITED_FOR) => Some(Owner::Awaits(principal)),
+            (true, _) => None,
+        })
     }
 
     /// Live sessions of an account, newest first.
@@ -220,19 +248,22 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends every session of an account that lives but this one, and says how many.
+    /// Ends every session of an account that lives but this one, those that wait for its second factor too, and says how many.
     pub(super) async fn revoke_all_but(tx: &mut Tx, account: &AccountId, kept: &SessionHash) -> Result<u64, DatabaseError> {
-        let done = sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE account_id = $1 AND hash <> $2 AND revoked = 0")
-            .bind(account.as_str())
-            .bind(kept.as_str())
-            .execute(&mut **tx)
-            .await?;
+        let done = sqlx::query(
+            "UPDATE sessions SET revoked = 1, data = '{}' WHERE (account_id = $1 OR waiting_id = $1) AND hash <> $2 AND revoked = 0",
+        )
+        .bind(account.as_str())
+        .bind(kept.as_str())
+        .execute(&mut **tx)
+        .await?;
         Ok(done.rows_affected())
     }
 
-    pub(super) async fn revoke_all(tx: &mut Tx, account: &AccountId) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE sessions SET revoked = 1, data = '{}' WHERE account_id = $1").bind(account.as_str()).execute(&mut **tx).await?;
-        Ok(())
+    pub(super) async fn revoke_all(tx: &mut Tx, account: &AccountId) -> Result<u64, DatabaseError> {
+        let sql = "UPDATE sessions SET revoked = 1, data = '{}' WHERE (account_id = $1 OR waiting_id = $1) AND revoked = 0";
+        let done = sqlx::query(sql).bind(account.as_str()).execute(&mut **tx).await?;
+        Ok(done.rows_affected())
     }
 
     /// Drops sessions that have ended, and forgets failed attempts after a quarter of a year.
@@ -263,6 +294,8 @@ fn account(row: &AnyRow) -> Result<Account, DatabaseError> {
         agency: agency(row)?,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         joined: row.try_get::<i64, _>("joined")? != 0,
+        reset_at: row.try_get::<Option<i64>, _>("reset_at")?.map(Timestamp::from_micros),
+        second_factor: row.try_get::<Option<i64>, _>("factor_since")?.map(Timestamp::from_micros),
         disabled_at: row.try_get::<Option<i64>, _>("disabled_at")?.map(Timestamp::from_micros),
         lock: Lock {
             by: row.try_get::<Option<String>, _>("disabled_by")?.map(AccountId::known),
@@ -274,9 +307,10 @@ fn account(row: &AnyRow) -> Result<Account, DatabaseError> {
 
 /// Everybody, as [`account`] reads them.
 const ACCOUNTS: &str = "SELECT a.id, a.email, a.name, a.role, a.agency_id, g.name AS agency_name, a.created_at, a.disabled_at,
-        a.disabled_by, a.disabled_reason, l.name AS locker,
-        CAST(CASE WHEN a.password = '' THEN 0 ELSE 1 END AS BIGINT) AS joined
-     FROM accounts a LEFT JOIN agencies g ON g.id = a.agency_id LEFT JOIN accounts l ON l.id = a.disabled_by";
+        a.disabled_by, a.disabled_reason, l.name AS locker, a.reset_at, f.since AS factor_since,
+        CAST(CASE WHEN a.password = '' AND a.reset_at IS NULL THEN 0 ELSE 1 END AS BIGINT) AS joined
+     FROM accounts a LEFT JOIN agencies g ON g.id = a.agency_id LEFT JOIN accounts l ON l.id = a.disabled_by
+         LEFT JOIN second_factors f ON f.account_id = a.id";
 
 pub(super) async fn list(database: &Database) -> Result<Vec<Account>, DatabaseError> {
     let rows = sqlx::query(AssertSqlSafe(format!("{ACCOUNTS} ORDER BY a.role, a.email"))).fetch_all(database.pool()).await?;
@@ -299,7 +333,8 @@ const PAGE: usize = 50;
 /// What a search asks for, as [`wanted_by`] binds it.
 const WANTED: &str = "($1 = '' OR lower(a.name) LIKE $2 ESCAPE '!' OR a.email LIKE $2 ESCAPE '!') AND ($3 = '' OR a.agency_id = $3)
      AND ($4 = '' OR a.role = $4)
-     AND ($5 = '' OR $5 = CASE WHEN a.disabled_at IS NOT NULL THEN 'locked' WHEN a.password = '' THEN 'invited' ELSE 'active' END)";
+     AND ($5 = '' OR $5 = CASE WHEN a.disabled_at IS NOT NULL THEN 'locked' WHEN a.reset_at IS NOT NULL THEN 'reset'
+         WHEN a.password = '' THEN 'invited' ELSE 'active' END)";
 
 /// Those whom a search asks for, by e-mail address, and how many they are on all pages.
 pub(super) async fn page(database: &Database, wanted: &Wanted) -> Result<People, DatabaseError> {
@@ -381,19 +416,55 @@ pub(super) async fn rehash(database: &Database, id: &AccountId, old: &str, new: 
     Ok(())
 }
 
-/// False when it has a password already, or was disabled meanwhile.
-pub(super) async fn set_first_password(tx: &mut Tx, id: &AccountId, hash: String) -> Result<bool, DatabaseError> {
-    let done = sqlx::query("UPDATE accounts SET password = $2 WHERE id = $1 AND password = '' AND disabled_at IS NULL")
+/// False when the password is no longer the one that was verified.
+pub(super) async fn change_password(tx: &mut Tx, id: &AccountId, old: &str, new: String) -> Result<bool, DatabaseError> {
+    let done = sqlx::query("UPDATE accounts SET password = $3 WHERE id = $1 AND password = $2 AND disabled_at IS NULL")
         .bind(id.as_str())
-        .bind(hash)
+        .bind(old.to_owned())
+        .bind(new)
         .execute(&mut **tx)
         .await?;
     Ok(done.rows_affected() == 1)
 }
 
+/// Takes the password from an account that has one, or was reset before. False when it has none, or is locked.
+pub(super) async fn reset_password(tx: &mut Tx, id: &AccountId, at: Timestamp) -> Result<bool, DatabaseError> {
+    let done = sqlx::query(
+        "UPDATE accounts SET password = '', reset_at = $2 WHERE id = $1 AND (password <> '' OR reset_at IS NOT NULL) AND disabled_at IS NULL",
+    )
+    .bind(id.as_str())
+    .bind(at.micros())
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// False when it was not reset, or is locked.
+pub(super) async fn set_password_after_reset(tx: &mut Tx, id: &AccountId, hash: String) -> Result<bool, DatabaseError> {
+    let done = sqlx::query(
+        "UPDATE accounts SET password = $2, reset_at = NULL WHERE id = $1 AND password = '' AND reset_at IS NOT NULL AND disabled_at IS NULL",
+    )
+    .bind(id.as_str())
+    .bind(hash)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// False when it has a password already, or had, or was disabled meanwhile.
+pub(super) async fn set_first_password(tx: &mut Tx, id: &AccountId, hash: String) -> Result<bool, DatabaseError> {
+    let done =
+        sqlx::query("UPDATE accounts SET password = $2 WHERE id = $1 AND password = '' AND reset_at IS NULL AND disabled_at IS NULL")
+            .bind(id.as_str())
+            .bind(hash)
+            .execute(&mut **tx)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Puts an account that nobody has used yet into the line of whoever invites to it.
 pub(super) async fn set_lineage(tx: &mut Tx, id: &AccountId, by: &AccountId) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE accounts SET lineage = (SELECT w.lineage FROM accounts w WHERE w.id = $2) WHERE id = $1 AND password = ''")
+    sqlx::query("UPDATE accounts SET lineage = (SELECT w.lineage FROM accounts w WHERE w.id = $2) WHERE id = $1 AND password = '' AND reset_at IS NULL")
         .bind(id.as_str())
         .bind(by.as_str())
         .execute(&mut **tx)
@@ -489,53 +560,4 @@ pub(super) async fn set_role(
         .execute(&mut **tx)
         .await?;
     Ok(done.rows_affected() == 1)
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Attempts {
-    pub(super) failures: i64,
-    pub(super) last_at: i64,
-    pub(super) not_before: i64,
-}
-
-pub(super) async fn attempts(database: &Database, subject: &str) -> Result<Attempts, DatabaseError> {
-    let row = sqlx::query("SELECT failures, last_at, not_before FROM sign_in_attempts WHERE subject = $1")
-        .bind(subject.to_owned())
-        .fetch_optional(database.pool())
-        .await?;
-    let Some(row) = row else { return Ok(Attempts::default()) };
-    Ok(Attempts { failures: row.try_get("failures")?, last_at: row.try_get("last_at")?, not_before: row.try_get("not_before")? })
-}
-
-/// Counts one more failure and returns how many there are now.
-pub(super) async fn count_failure(database: &Database, subject: &str, now: Timestamp, forget: Duration) -> Result<i64, DatabaseError> {
-    let row = database
-        .execute_returning(
-            sqlx::query(
-                "INSERT INTO sign_in_attempts (subject, failures, last_at, not_before) VALUES ($1, 1, $2, 0)
-         ON CONFLICT (subject) DO UPDATE SET
-             failures = CASE WHEN sign_in_attempts.last_at < $3 THEN 1 ELSE sign_in_attempts.failures + 1 END,
-             last_at = $2
-         RETURNING failures",
-            )
-            .bind(subject.to_owned())
-            .bind(now.micros())
-            .bind(now.minus(forget).micros()),
-        )
-        .await?;
-    Ok(row.try_get("failures")?)
-}
-
-pub(super) async fn hold_back(database: &Database, subject: &str, until: Timestamp) -> Result<(), DatabaseError> {
-    database
-        .execute(
-            sqlx::query("UPDATE sign_in_attempts SET not_before = $2 WHERE subject = $1").bind(subject.to_owned()).bind(until.micros()),
-        )
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn forget_failures(database: &Database, subject: &str) -> Result<(), DatabaseError> {
-    database.execute(sqlx::query("DELETE FROM sign_in_attempts WHERE subject = $1").bind(subject.to_owned())).await?;
-    Ok(())
 }

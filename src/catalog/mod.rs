@@ -7,7 +7,6 @@
 mod openpgp;
 mod path;
 mod place;
-mod sealing;
 mod secrets;
 mod settings;
 mod signers;
@@ -20,10 +19,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+pub use crate::sealing::{SealingError, Secret};
 pub use path::{PathError, RepoPath, name_text};
 pub use place::{Place, path_text};
-pub use sealing::{Purpose, SEALING_KEY, SealingError, Secret};
-pub use secrets::Kept;
+pub use secrets::{Kept, Purpose};
 pub use settings::{Arrival, Every, Settings};
 pub use signers::{Signers, Verdict};
 pub use standing::{Act, Deed, Life, Standing, StandingError, TRANSITIONS};
@@ -33,8 +32,7 @@ use crate::clock::{SharedClock, Timestamp};
 use crate::database::{Database, DatabaseError};
 use crate::ids::{Entropy, ProductId, VersionId};
 use crate::queue::Queue;
-
-use sealing::Sealer;
+use crate::sealing::{self, Sealer};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -200,7 +198,7 @@ impl Catalog {
     #[must_use]
     pub fn new(database: Database, log: Log, clock: SharedClock, entropy: Entropy, keys: &Path) -> Self {
         let queue = Queue::new(database.clone(), Arc::clone(&clock), entropy.clone());
-        let sealer = Sealer::new(keys.join(SEALING_KEY), entropy.clone());
+        let sealer = Sealer::new(keys, sealing::Kept::Mirrors, entropy.clone());
         Self { database, log, queue, clock, entropy, sealer }
     }
 

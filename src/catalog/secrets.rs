@@ -2,12 +2,32 @@
 
 use serde_json::json;
 
-use super::{Catalog, CatalogError, Product, Purpose, Secret, about, store};
+use super::{Catalog, CatalogError, Product, about, store};
 use crate::accounts::{StepUp, done_by};
 use crate::audit::{Context, Kind};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Tx};
 use crate::ids::{AccountId, ProductId};
+use crate::sealing::Secret;
+
+/// What a secret is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Shown to a mirror's origin.
+    Credentials,
+    /// Known to whoever calls the webhook.
+    Webhook,
+}
+
+impl Purpose {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Webhook => "webhook",
+        }
+    }
+}
 
 /// What is told of a secret.
 #[derive(Clone, Debug)]
@@ -28,7 +48,7 @@ impl Catalog {
     /// The secret itself, by the product's name, for what it is for. It takes the same way whether or not there is one.
     pub async fn secret(&self, product: &str, purpose: Purpose) -> Result<Option<Secret>, CatalogError> {
         let Some((id, sealed)) = store::sealed(&self.database, product, purpose).await? else { return Ok(None) };
-        Ok(Some(self.sealer.open((&id, purpose), &sealed)?))
+        Ok(Some(self.sealer.open(&sealed_about((&id, purpose)), &sealed)?))
     }
 
     /// Sets or replaces a secret; `told` is all that is ever shown of it.
@@ -62,7 +82,7 @@ impl Catalog {
         by: Option<&AccountId>,
     ) -> Result<(), CatalogError> {
         let first = store::nothing_sealed(tx).await?;
-        let sealed = self.sealer.seal(about, secret, first)?;
+        let sealed = self.sealer.seal(&sealed_about(about), secret, first)?;
         Ok(store::insert_secret(tx, about, (sealed, told), (by, self.clock.now())).await?)
     }
 
@@ -82,4 +102,9 @@ impl Catalog {
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(())
     }
+}
+
+/// What a secret is sealed for: in another row it does not open.
+fn sealed_about((product, purpose): (&ProductId, Purpose)) -> String {
+    format!("lectern secret\n{product}\n{}", purpose.as_str())
 }

@@ -1,7 +1,7 @@
 //! `lectern admin`: people, agencies, agreements and grants, for scripts. Done twice, it changes nothing the second time and says so.
 //!
-//! The operator of the machine answers for what is done here: whom a command invites or names needs no second administrator, and reads
-//! what is granted afterwards. A grant is never given here: an administrator proposes it with their password, and another approves it.
+//! The operator of the machine answers for what is done here: whom a command invites, names or resets needs no second administrator, and
+//! reads what is granted afterwards. A grant is never given here: an administrator proposes it with their password, and another approves it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::audit::Installation;
 use super::desk::Desk;
 use super::operate::{context, existing, open, say};
-use crate::accounts::Account;
+use crate::accounts::{Account, ResetOf};
 use crate::audit::{Context, csv_field};
 use crate::clock::Timestamp;
 use crate::entitlements::{EntitlementError, ImportPlan, Invited, NewAgency, NewAgreement, PEOPLE_COLUMNS, Window};
@@ -85,6 +85,19 @@ pub(super) enum PeopleCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Reset somebody's password and second factor at once, without a second administrator, and show once what they need to choose
+    /// another one. For when no two administrators are left who could do it at the portal
+    Reset {
+        email: String,
+        /// Why; it stands in the record
+        #[arg(long)]
+        reason: String,
+        /// Only remove the second factor; the password stays
+        #[arg(long)]
+        factor_only: bool,
+        #[command(flatten)]
+        form: Form,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,6 +163,9 @@ pub(super) enum GrantsCommand {
         /// A file with their password
         #[arg(long, value_name = "FILE")]
         password_file: PathBuf,
+        /// The code that their authenticator app shows now, or a recovery code, when they have a second factor
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
         #[command(flatten)]
         form: Form,
     },
@@ -193,7 +209,8 @@ pub(super) async fn run(command: AdminCommand) -> anyhow::Result<ExitCode> {
             PeopleCommand::List { form }
             | PeopleCommand::Add { form, .. }
             | PeopleCommand::Import { form, .. }
-            | PeopleCommand::Lock { form, .. },
+            | PeopleCommand::Lock { form, .. }
+            | PeopleCommand::Reset { form, .. },
         )
         | AdminCommand::Agencies(AgenciesCommand::List { form } | AgenciesCommand::Add { form, .. })
         | AdminCommand::Agreements(AgreementsCommand::List { form } | AgreementsCommand::Add { form, .. })
@@ -240,6 +257,20 @@ async fn people(portal: &Portal, command: PeopleCommand, context: &Context) -> a
             };
             print(&form, vec![vec![("email", account.email), ("outcome", outcome.to_owned()), ("says", says.to_owned())]])?;
         }
+        PeopleCommand::Reset { email, reason, factor_only, form } => {
+            let account = portal.accounts.find(&email.to_lowercase()).await?.ok_or_else(|| anyhow!("there is no account of {email}"))?;
+            let what = if factor_only { ResetOf::Factor } else { ResetOf::Password };
+            let (link, code) = match portal.accounts.reset_by_operator(&account.id, what, &reason, context).await? {
+                Some((link, code)) => (link.address(portal.config.public_origin.as_deref(), portal.config.listen), code.reveal()),
+                None => (String::new(), String::new()),
+            };
+            let says = match what {
+                ResetOf::Password => "Reset by one hand, which the record says. They need link and code within a day.",
+                ResetOf::Factor => "The second factor is removed by one hand, which the record says. Their sessions have ended.",
+            };
+            let outcome = ("outcome", "make".to_owned());
+            print(&form, vec![vec![("email", account.email), outcome, ("says", says.to_owned()), ("link", link), ("code", code)]])?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -284,6 +315,7 @@ fn person(account: &Account) -> Vec<(&'static str, String)> {
         ("role", account.role.as_str().to_owned()),
         ("agency", account.agency.as_ref().map(|agency| agency.name.clone()).unwrap_or_default()),
         ("state", account.standing().as_str().to_owned()),
+        ("second_factor", if account.second_factor.is_some() { "yes" } else { "no" }.to_owned()),
     ]
 }
 
@@ -377,10 +409,11 @@ async fn grants(portal: &Portal, command: GrantsCommand, context: &Context) -> a
             say(rooms.export_grants(None, context).await?.trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
-        GrantsCommand::Import { file, proposer, password_file, form } => {
+        GrantsCommand::Import { file, proposer, password_file, code, form } => {
             let bytes = file.read()?;
             let password = fs::read_to_string(&password_file).with_context(|| format!("{} cannot be read", password_file.display()))?;
-            let desk = Desk::open(portal, &proposer, password.trim_end_matches(['\r', '\n']).to_owned(), context).await?;
+            let password = password.trim_end_matches(['\r', '\n']).to_owned();
+            let desk = Desk::open(portal, &proposer, password, code.as_deref(), context).await?;
             let done = propose(portal, (&file, &bytes), &desk, context).await;
             desk.close(portal, context).await?;
             planned(portal, &form, &done?, &[])

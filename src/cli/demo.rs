@@ -377,7 +377,7 @@ impl Demo {
 
     async fn sign_in(&self, accounts: &[DemoAccount], which: usize) -> anyhow::Result<Desk> {
         let account = accounts.get(which).ok_or_else(|| anyhow!("{ACCOUNTS} is damaged. Start over with --fresh"))?;
-        let opened = Desk::open(&self.portal, &account.email, account.password.clone(), &self.context()).await;
+        let opened = Desk::open(&self.portal, &account.email, account.password.clone(), None, &self.context()).await;
         opened.with_context(|| format!("the password in {ACCOUNTS} does not fit. Start over with --fresh"))
     }
 

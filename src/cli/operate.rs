@@ -177,6 +177,8 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         let text = format!(
             "# Lectern. Every key, its range and its default: README.md.\n# Relative to this file.\ndata = \"data\"\nlisten = \"127.0.0.1:8420\"\n\
              # The origin browsers see; the portal expects a proxy with TLS in front.\n# public_origin = \"https://reading-room.example\"\n\n\
+             [accounts]\n# Who must have a second factor: \"optional\" is nobody, \"staff\" administrators and auditors, or \"everyone\".\n\
+             # Choose \"staff\" once both administrators have signed in.\nsecond_factor = \"optional\"\n\n\
              [log]\n# The log's name in its checkpoints. It cannot be changed later.\norigin = {origin:?}\n"
         );
         fs::write(&args.config, text).with_context(|| format!("{} cannot be written", args.config.display()))?;
@@ -236,6 +238,10 @@ pub(super) async fn doctor(at: &Installation) -> anyhow::Result<ExitCode> {
             well = false;
             say(&format!("log: {alarm}"))?;
         }
+    }
+    if let Err(problem) = portal.accounts.check_factor_key().await {
+        well = false;
+        say(&format!("second factors: {problem}"))?;
     }
     match portal.log.check_listing().await {
         Ok(None) => say("auditors' listing: every entry as it is")?,

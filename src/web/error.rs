@@ -20,7 +20,7 @@ use super::views::everyone::{ErrorPage, SignIn};
 use super::views::links;
 use super::{AppState, page};
 use crate::access::AccessError;
-use crate::accounts::AccountError;
+use crate::accounts::{AccountError, Presence};
 use crate::audit::{AuditError, LogUnavailable};
 use crate::catalog::CatalogError;
 use crate::entitlements::EntitlementError;
@@ -44,6 +44,10 @@ pub(super) enum WebError {
     Confirm {
         next: String,
         purpose: &'static str,
+    },
+    /// A second factor is to be set up first; a page is asked for again afterwards.
+    FactorDue {
+        next: Option<String>,
     },
     /// Terms of an agreement are to be accepted first.
     Terms {
@@ -95,6 +99,13 @@ impl IntoResponse for WebError {
             Self::Confirm { next, purpose } => {
                 let pairs = [("next", next.as_str()), ("purpose", purpose)];
                 return Redirect::to(&links::query("/reauthenticate", &pairs)).into_response();
+            }
+            Self::FactorDue { next: Some(next) } => {
+                let next = if next == "/" { String::new() } else { next };
+                return Redirect::to(&links::query("/account/second-factor", &[("next", &next)])).into_response();
+            }
+            Self::FactorDue { next: None } => {
+                (StatusCode::FORBIDDEN, "second_factor_due", "Set up a second factor first, at /account/second-factor.".to_owned())
             }
             Self::Terms { next } if next.is_empty() => {
                 (StatusCode::FORBIDDEN, "terms_not_accepted", "Accept the terms of your agreement first, at /terms.".to_owned())
@@ -210,11 +221,15 @@ async fn failed(
 
 /// The frame of whoever is signed in; the bare one when that cannot be found out.
 async fn shell(portal: &AppState, session: Session, id: &str) -> Option<super::views::shell::Shell> {
-    let principal = portal.accounts.principal(&session, None).await.ok()??;
+    let (person, due) = match portal.accounts.presence(&session, None).await.ok()? {
+        Presence::Present(principal) => (principal.admitted(), false),
+        Presence::Due(person) => (person, true),
+        Presence::Waiting(_) | Presence::Nobody => return None,
+    };
     let visit =
         Visit { context: crate::audit::Context::internal(RequestId::known(id)), session, wants_json: false, address: String::new() };
     let csrf = csrf(&visit, portal).await.ok()?;
-    Some(page::frame(&principal, csrf))
+    Some(page::frame(&person, due, csrf))
 }
 
 impl From<LogUnavailable> for WebError {

@@ -16,7 +16,7 @@ use tower_sessions::Session;
 use super::AppState;
 use super::error::WebError;
 use super::routes::Guard;
-use crate::accounts::{Principal, Role, StepUp, done_by};
+use crate::accounts::{Admitted, Fresh, Presence, Principal, Role, StepUp, Waiting, done_by};
 use crate::audit::{Context, Kind, Outcome};
 use crate::ids::RequestId;
 
@@ -65,7 +65,22 @@ pub(super) struct Public;
 /// Anybody, signed in or not.
 pub(super) struct Anyone {
     pub(super) visit: Visit,
-    pub(super) principal: Option<Principal>,
+    pub(super) presence: Presence,
+}
+
+/// Somebody who gave their password and whose second factor is awaited. To everything else they are nobody.
+pub(super) struct Awaited {
+    pub(super) visit: Visit,
+    pub(super) waiting: Waiting,
+}
+
+/// Whoever is signed in, though a second factor may be due: for setting one up, confirming who it is, signing out, and what everybody may
+/// know of the log.
+pub(super) struct Entered {
+    pub(super) visit: Visit,
+    pub(super) person: Admitted,
+    /// A second factor is due, and nothing else is open.
+    pub(super) due: bool,
 }
 
 /// Whoever is signed in.
@@ -96,6 +111,14 @@ impl Guard for Public {
 
 impl Guard for Anyone {
     const NAME: &'static str = "anyone";
+}
+
+impl Guard for Awaited {
+    const NAME: &'static str = "password given";
+}
+
+impl Guard for Entered {
+    const NAME: &'static str = "signed in, factor or not";
 }
 
 impl Guard for SignedIn {
@@ -154,8 +177,50 @@ impl FromRequestParts<AppState> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
         let visit = Visit::from_request_parts(parts, portal).await?;
-        let principal = portal.accounts.principal(&visit.session, visit.context.address.as_deref()).await?;
-        Ok(Self { visit, principal })
+        let presence = portal.accounts.presence(&visit.session, visit.context.address.as_deref()).await?;
+        Ok(Self { visit, presence })
+    }
+}
+
+/// What somebody who is not signed in is told.
+fn sign_in_first<T>(visit: Visit, method: &Method) -> Result<T, WebError> {
+    if visit.wants_json || method != Method::GET {
+        return Err(WebError::Unauthenticated);
+    }
+    Err(WebError::SignIn { next: visit.address })
+}
+
+impl FromRequestParts<AppState> for Awaited {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
+        let Anyone { visit, presence } = Anyone::from_request_parts(parts, portal).await?;
+        match presence {
+            Presence::Waiting(waiting) => Ok(Self { visit, waiting }),
+            Presence::Nobody => sign_in_first(visit, &parts.method),
+            // Given already: sign-in leads on from here.
+            Presence::Due(_) | Presence::Present(_) => sign_in_first(Visit { address: "/".to_owned(), ..visit }, &parts.method),
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for Entered {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
+        let Anyone { visit, presence } = Anyone::from_request_parts(parts, portal).await?;
+        match presence {
+            Presence::Present(principal) => Ok(Self { visit, person: principal.admitted(), due: false }),
+            Presence::Due(person) => Ok(Self { visit, person, due: true }),
+            Presence::Waiting(_) | Presence::Nobody => sign_in_first(visit, &parts.method),
+        }
+    }
+}
+
+impl Entered {
+    /// Proof of a recent confirmation, or the way to the page that asks for one and back to `next`.
+    pub(super) fn fresh(&self, portal: &AppState, next: &str, purpose: &'static str) -> Result<Fresh, WebError> {
+        portal.accounts.fresh(&self.person).ok_or_else(|| WebError::Confirm { next: next.to_owned(), purpose })
     }
 }
 
@@ -163,11 +228,12 @@ impl FromRequestParts<AppState> for SignedIn {
     type Rejection = WebError;
 
     async fn from_request_parts(parts: &mut Parts, portal: &AppState) -> Result<Self, WebError> {
-        let Anyone { visit, principal } = Anyone::from_request_parts(parts, portal).await?;
-        match principal {
-            Some(principal) => Ok(Self { visit, principal }),
-            None if visit.wants_json || parts.method != Method::GET => Err(WebError::Unauthenticated),
-            None => Err(WebError::SignIn { next: visit.address }),
+        let Anyone { visit, presence } = Anyone::from_request_parts(parts, portal).await?;
+        match presence {
+            Presence::Present(principal) => Ok(Self { visit, principal }),
+            Presence::Due(_) if visit.wants_json || parts.method != Method::GET => Err(WebError::FactorDue { next: None }),
+            Presence::Due(_) => Err(WebError::FactorDue { next: Some(visit.address) }),
+            Presence::Waiting(_) | Presence::Nobody => sign_in_first(visit, &parts.method),
         }
     }
 }
@@ -258,7 +324,7 @@ impl FromRequestParts<AppState> for Witnessing {
         match bearer(&parts.headers) {
             Some(given) if bool::from(given.ct_eq(&portal.tokens.verifier) | given.ct_eq(&portal.tokens.witness)) => Ok(Self),
             Some(_) => Err(WebError::Unauthenticated),
-            None => SignedIn::from_request_parts(parts, portal).await.map(|_| Self),
+            None => Entered::from_request_parts(parts, portal).await.map(|_| Self),
         }
     }
 }

@@ -34,10 +34,10 @@ pub(super) async fn envelope(State(portal): State<AppState>, mut request: Reques
     .await
 }
 
-/// A path as the operator's log has it: the secret of an invitation is not for whoever reads that.
+/// A path as the operator's log has it: the secret of a link is not for whoever reads that.
 fn logged(path: &str) -> &str {
-    const INVITATION: &str = "/invitation/";
-    if path.starts_with(INVITATION) { INVITATION } else { path }
+    const LINKS: [&str; 2] = ["/invitation/", "/reset/"];
+    LINKS.into_iter().find(|door| path.starts_with(door)).unwrap_or(path)
 }
 
 fn dress(response: &mut Response, id: &RequestId, public_origin: Option<&str>) {
@@ -69,7 +69,8 @@ mod tests {
     use super::logged;
 
     #[test]
-    fn the_secret_of_an_invitation_is_not_logged() {
+    fn the_secret_of_a_link_is_not_logged() {
+        assert_eq!(logged("/reset/AAAAsecret"), "/reset/");
         assert_eq!(logged("/invitation/AAAAsecret"), "/invitation/");
         assert_eq!(logged("/p/git"), "/p/git");
     }

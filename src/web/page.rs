@@ -12,22 +12,23 @@ use tokio::sync::mpsc;
 
 use super::AppState;
 use super::error::WebError;
-use super::guard::{SignedIn, csrf};
+use super::guard::{Entered, SignedIn, Visit, csrf};
 use super::views::everyone::SessionRow;
 use super::views::format;
 use super::views::shell::{Notice, Person, Place, Role, Shell, Tone};
-use crate::accounts::{self, LiveSession, Principal, SessionHash};
+use crate::accounts::{self, Admitted, LiveSession, SessionHash};
 
 const FLASH: &str = "flash";
 
-/// The frame for whoever is signed in.
-pub(super) fn frame(principal: &Principal, csrf: String) -> Shell {
+/// The frame for whoever is signed in; `due`: a second factor is, and no room is open before.
+pub(super) fn frame(person: &Admitted, due: bool, csrf: String) -> Shell {
     Shell {
         person: Some(Person {
-            name: principal.name().to_owned(),
-            role: role(principal.role()),
-            agency: principal.agency().map(|agency| agency.name.clone()),
+            name: person.name().to_owned(),
+            role: role(person.role()),
+            agency: person.agency().map(|agency| agency.name.clone()),
         }),
+        closed: due,
         csrf,
         ..Shell::default()
     }
@@ -54,14 +55,25 @@ pub(super) fn session_row(portal: &AppState, session: LiveSession, current: &Ses
     }
 }
 
+async fn shell(visit: &Visit, (person, due): (&Admitted, bool), portal: &AppState, title: &str, place: Place) -> Result<Shell, WebError> {
+    let mut shell = frame(person, due, csrf(visit, portal).await?);
+    title.clone_into(&mut shell.title);
+    shell.place = place;
+    shell.flash = visit.session.remove::<String>(FLASH).await?.map(|text| Notice::new(Tone::Done, text));
+    Ok(shell)
+}
+
+impl Entered {
+    /// The frame of a page, with what the form before it has done.
+    pub(super) async fn shell(&self, portal: &AppState, title: &str, place: Place) -> Result<Shell, WebError> {
+        shell(&self.visit, (&self.person, self.due), portal, title, place).await
+    }
+}
+
 impl SignedIn {
     /// The frame of a page, with what the form before it has done.
     pub(super) async fn shell(&self, portal: &AppState, title: &str, place: Place) -> Result<Shell, WebError> {
-        let mut shell = frame(&self.principal, csrf(&self.visit, portal).await?);
-        title.clone_into(&mut shell.title);
-        shell.place = place;
-        shell.flash = self.visit.session.remove::<String>(FLASH).await?.map(|text| Notice::new(Tone::Done, text));
-        Ok(shell)
+        shell(&self.visit, (&self.principal.admitted(), false), portal, title, place).await
     }
 
     /// Says on the next page what was done.

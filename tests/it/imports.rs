@@ -221,7 +221,7 @@ fn scripts_do_the_same_twice_and_nothing_changes() {
     assert_eq!(admin(&["people", "add", "ada@one.example"]).0, 2, "usage");
     let (code, listed) = admin(&["people", "list"]);
     assert_eq!(code, 0);
-    assert!(listed.contains("ada@one.example\tAda\treviewer\tAgency One\tinvited\n"), "{listed}");
+    assert!(listed.contains("ada@one.example\tAda\treviewer\tAgency One\tinvited\tno\n"), "{listed}");
 
     let file = home.path().join("people.csv");
     let path = file.to_str().unwrap();
@@ -261,6 +261,14 @@ fn scripts_do_the_same_twice_and_nothing_changes() {
     }
     let (code, text) = admin(&["people", "lock", "two@vendor.example", "--reason", "left"]);
     assert!(code == 1 && text.contains("Fewer than two administrators"), "{text}");
+    // A reset takes nobody else here, and says so; whoever has nothing that could be reset is refused.
+    let reset = ["people", "reset", "two@vendor.example", "--reason", "lost", "--json"];
+    assert_eq!(admin(&[reset.as_slice(), &["--factor-only"]].concat()).0, 1);
+    let (code, text) = admin(&reset);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert!(code == 0 && told[0]["says"].as_str().unwrap().contains("by one hand"), "{text}");
+    assert!(told[0]["link"].as_str().unwrap().contains("/reset/") && told[0]["code"].as_str().unwrap().len() == 19, "{text}");
+    assert!(admin(&["people", "list"]).1.contains("two@vendor.example\tadministrator\t\treset\tno\n"));
     assert!(admin(&["agreements", "list"]).1.contains("ONE\tAgency One\t"));
     assert!(admin(&["agencies", "list"]).1.contains("agency-one\tAgency One\tAtlantis\tyes"));
 }

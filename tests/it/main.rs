@@ -28,6 +28,8 @@ mod contract;
 mod demo;
 /// What is attached to agreements.
 mod documents;
+/// Second factors: set up, asked for, replaced by recovery codes, and due; passwords changed by those whose they are.
+mod factors;
 /// Kills, power cuts, disks that fail, clocks that jump, readers that leave: what must hold in all of them.
 mod faults;
 /// Files found by their names, parts of pages, and texts in other ways than line by line.
@@ -54,6 +56,8 @@ mod previews;
 mod products;
 /// Products, directories and files as a reviewer sees them, and the JSON that programs get.
 mod reading;
+/// Resets of passwords and second factors by two administrators.
+mod resets;
 /// The table of routes: who may go where, and how everybody else is turned away.
 mod routes;
 /// Precise symbols, from indexes that indexers made.

@@ -17,27 +17,30 @@ on_both! {
 }
 
 /// What anybody may ask for. This list only shrinks.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 12] = [
     "GET /healthz",
     // Whoever opens it shows the secret of an invitation; every one that does not work has the same answer.
     "GET /invitation/{secret}",
     "GET /metrics",
     "GET /readyz",
+    // As of an invitation, and a code besides.
+    "GET /reset/{secret}",
     "GET /sign-in",
     "GET /static/{*name}",
     "GET /transparency/key",
     // Whoever calls shows a secret, and all that follows is a fetch.
     "POST /hooks/{product}",
     "POST /invitation/{secret}",
+    "POST /reset/{secret}",
     "POST /sign-in",
 ];
 
-fn is_open(route: &Route) -> bool {
+pub(crate) fn is_open(route: &Route) -> bool {
     ["public", "anyone"].contains(&route.guard)
 }
 
 /// An address of the route, of things that are there as far as possible.
-fn address(route: &Route) -> String {
+pub(crate) fn address(route: &Route) -> String {
     let path = route.path.replace("{product}", "gateway").replace("{version}", "v2.0").replace("{*path}", MAIN);
     let path = path.replace("{from}", "v1.0").replace("{to}", "v2.0");
     path.replace("{index}", "0")
@@ -59,6 +62,7 @@ async fn the_table_of_routes() {
     insta::assert_snapshot!(table.join("\n"), @r"
     GET  /                                            signed in
     GET  /account                                     signed in
+    GET  /account/second-factor                       signed in, factor or not
     GET  /admin/agencies                              administrator
     GET  /admin/agencies/new                          administrator
     GET  /admin/agencies/{id}                         administrator
@@ -122,15 +126,17 @@ async fn the_table_of_routes() {
     GET  /p/{product}/{version}/tree/                 reviewer
     GET  /p/{product}/{version}/tree/{*path}          reviewer
     GET  /readyz                                      public
-    GET  /reauthenticate                              signed in
+    GET  /reauthenticate                              signed in, factor or not
+    GET  /reset/{secret}                              anyone
     GET  /search                                      reviewer
     GET  /search/export                               reviewer
     GET  /search/suggest                              reviewer
     GET  /sign-in                                     anyone
+    GET  /sign-in/second-factor                       password given
     GET  /static/{*name}                              public
     GET  /symbol/{product}/{version}                  reviewer
     GET  /terms                                       signed in
-    GET  /transparency                                signed in
+    GET  /transparency                                signed in, factor or not
     GET  /transparency/checkpoint                     signed in or a token
     GET  /transparency/handovers                      signed in or a token
     GET  /transparency/key                            public
@@ -139,6 +145,11 @@ async fn the_table_of_routes() {
     GET  /transparency/receipts/bundle                signed in
     GET  /transparency/tile/entries/{*bundle}         auditor or verifier's token
     GET  /transparency/tile/{*tile}                   signed in or a token
+    POST /account/password                            signed in
+    POST /account/second-factor/begin                 signed in, factor or not
+    POST /account/second-factor/confirm               signed in, factor or not
+    POST /account/second-factor/off                   signed in
+    POST /account/second-factor/recovery              signed in
     POST /account/sessions/end                        signed in
     POST /admin/agencies/new                          administrator
     POST /admin/agencies/{id}/edit                    administrator
@@ -176,6 +187,10 @@ async fn the_table_of_routes() {
     POST /admin/people/{id}/invitation/withdraw       administrator
     POST /admin/people/{id}/leave                     administrator
     POST /admin/people/{id}/lock                      administrator
+    POST /admin/people/{id}/reset                     administrator
+    POST /admin/people/{id}/reset/approve             administrator
+    POST /admin/people/{id}/reset/refuse              administrator
+    POST /admin/people/{id}/reset/withdraw            administrator
     POST /admin/people/{id}/role                      administrator
     POST /admin/people/{id}/role/approve              administrator
     POST /admin/people/{id}/role/refuse               administrator
@@ -199,19 +214,31 @@ async fn the_table_of_routes() {
     POST /admin/suspensions/{id}/lift                 administrator
     POST /hooks/{product}                             public
     POST /invitation/{secret}                         anyone
-    POST /reauthenticate                              signed in
+    POST /reauthenticate                              signed in, factor or not
+    POST /reset/{secret}                              anyone
     POST /search/saved                                reviewer
     POST /search/saved/{id}/remove                    reviewer
     POST /search/saved/{id}/rename                    reviewer
     POST /sign-in                                     anyone
-    POST /sign-out                                    signed in
+    POST /sign-in/second-factor                       password given
+    POST /sign-out                                    signed in, factor or not
     POST /terms                                       signed in
     ");
     let open: BTreeSet<String> = portal.routes.iter().filter(|r| is_open(r)).map(|r| format!("{} {}", r.method, r.path)).collect();
     assert_eq!(open, OPEN.iter().map(ToString::to_string).collect());
     let guards: BTreeSet<&str> = portal.routes.iter().map(|route| route.guard).collect();
-    let known =
-        ["administrator", "anyone", "auditor", "auditor or verifier's token", "public", "reviewer", "signed in", "signed in or a token"];
+    let known = [
+        "administrator",
+        "anyone",
+        "auditor",
+        "auditor or verifier's token",
+        "password given",
+        "public",
+        "reviewer",
+        "signed in",
+        "signed in or a token",
+        "signed in, factor or not",
+    ];
     assert_eq!(guards, known.into());
 }
 
@@ -255,7 +282,8 @@ async fn each_role_keeps_to_its_own_pages(backend: Backend) {
         let csrf = client.csrf().await;
         for route in &portal.routes {
             let theirs = route.guard == role || (role == "auditor" && route.guard == "auditor or verifier's token");
-            if is_open(route) || route.guard.starts_with("signed in") || theirs {
+            // Whoever has signed in is not asked again.
+            if is_open(route) || route.guard.starts_with("signed in") || route.guard == "password given" || theirs {
                 continue;
             }
             let address = address(route);

@@ -3,22 +3,21 @@
 
 mod store;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
+use super::one_time::{Door, Link, hash};
 use super::steps::{Act, Hand, Kinship, Step, TransitionError, take};
 use super::store as accounts_store;
 use super::{
-    Account, AccountError, Accounts, NewAccount, Password, Principal, Role, StepUp, done_by, drafted, invalid, kinship, only_administrators,
+    Account, AccountError, Accounts, NewAccount, Password, Principal, Role, StepUp, actor_of, done_by, drafted, invalid,
+    only_administrators, personal_of, taken,
 };
-use crate::audit::{Actor, Context, Draft, Kind, Personal};
+use crate::audit::{Context, Draft, Kind};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Tx};
-use crate::ids::{AccountId, Entropy, InvitationId};
+use crate::ids::{AccountId, InvitationId};
 
 /// How long a link can be used.
 pub const LASTS: Duration = Duration::from_secs(7 * 86_400);
@@ -68,41 +67,6 @@ impl Stage {
             _ => Self::Open,
         }
     }
-}
-
-/// The secret of a link. Shown once, kept as a hash, never printed.
-pub struct Link(String);
-
-impl Link {
-    /// 256 random bits, in 43 characters that may stand in an address.
-    fn random(entropy: &Entropy) -> Self {
-        Self(BASE64URL_NOPAD.encode(&entropy.bytes::<32>()))
-    }
-
-    /// The path of the page that it opens.
-    #[must_use]
-    pub fn path(&self) -> String {
-        format!("/invitation/{}", self.0)
-    }
-
-    /// The whole address, at a portal's public origin or where it listens.
-    #[must_use]
-    pub fn address(&self, origin: Option<&str>, listen: SocketAddr) -> String {
-        match origin {
-            Some(origin) => format!("{origin}{}", self.path()),
-            None => format!("http://{listen}{}", self.path()),
-        }
-    }
-}
-
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Link")
-    }
-}
-
-fn hash(secret: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(secret.as_bytes()))
 }
 
 #[derive(Clone, Debug)]
@@ -179,7 +143,7 @@ impl Accounts {
         context: &Context,
     ) -> Result<Link, AccountError> {
         let now = self.clock.now();
-        let link = Link::random(&self.entropy);
+        let link = Link::random(Door::Invitation, &self.entropy);
         let new = Invitation {
             id: InvitationId::random(&self.entropy),
             account: account.id.clone(),
@@ -189,7 +153,7 @@ impl Accounts {
             invited_at: now,
             expires_at: now.plus(LASTS),
         };
-        if !store::insert(tx, &new, &hash(&link.0)).await? {
+        if !store::insert(tx, &new, &link.hash()).await? {
             return Err(AccountError::Conflict);
         }
         let mut entry = drafted(by, Kind::AccountInvited).fact("account", json!(account.id.as_str()));
@@ -223,11 +187,7 @@ impl Accounts {
         only_administrators(Some(by))?;
         let mut tx = self.database.begin().await?;
         let found = store::load(&mut tx, id).await?.ok_or(AccountError::Unknown)?;
-        let kinship = match &found.invited_by {
-            Some(inviter) => kinship(&mut tx, inviter, by.account()).await?,
-            None => Kinship::Independent,
-        };
-        let to = take(LIFE, found.stage, Verb::Approve, kinship)?;
+        let to = taken(&mut tx, LIFE, (found.stage, Verb::Approve), found.invited_by.as_ref(), by.account()).await?;
         let act = Act { by: by.account().clone(), at: self.clock.now() };
         if !store::approve(&mut tx, id, (found.stage, to), &act, act.at.plus(LASTS)).await? {
             return Err(AccountError::Conflict);
@@ -285,18 +245,8 @@ impl Accounts {
         }
         let mut entry = drafted(None, Kind::AccountInvitationUsed);
         entry = entry.fact("account", json!(account.id.as_str())).fact("invitation", json!(found.id.as_str()));
-        entry.actor = Some(Actor {
-            account: account.id.clone(),
-            agency: account.agency.as_ref().map(|agency| agency.id.clone()),
-            role: account.role.as_str().to_owned(),
-            session: None,
-        });
-        entry.personal = Personal {
-            name: Some(account.name.clone()),
-            email: Some(account.email.clone()),
-            agency_name: account.agency.as_ref().map(|agency| agency.name.clone()),
-            ..Personal::default()
-        };
+        entry.actor = Some(actor_of(&account));
+        entry.personal = personal_of(&account);
         self.log.append_in(&mut tx, entry, context).await?;
         tx.commit().await.map_err(DatabaseError::from)?;
         Ok(account)
@@ -326,12 +276,5 @@ mod tests {
                 assert_eq!(step(ended, verb, Kinship::Independent), Err(TransitionError::AlreadyDecided));
             }
         }
-    }
-
-    #[test]
-    fn a_secret_is_long_and_kept_as_a_hash() {
-        let link = Link::random(&Entropy::seeded(5));
-        assert_eq!(link.path().len(), "/invitation/".len() + 43);
-        assert!(!hash(&link.0).contains(&link.0) && hash(&link.0).len() == 64);
     }
 }

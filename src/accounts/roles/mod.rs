@@ -5,9 +5,9 @@ mod store;
 
 use serde_json::json;
 
-use super::steps::{Act, Hand, Step, TransitionError, take};
+use super::steps::{Act, Hand, Step, TransitionError};
 use super::store as accounts_store;
-use super::{AccountError, Accounts, Principal, Role, Sessions, StepUp, done_by, invalid, kinship, only_administrators, reason_of};
+use super::{AccountError, Accounts, Principal, Role, Sessions, StepUp, done_by, invalid, only_administrators, reason_of, taken};
 use crate::audit::{Context, Draft, Kind};
 use crate::database::{DatabaseError, Tx};
 use crate::ids::{AccountId, AgencyId, RoleChangeId};
@@ -145,8 +145,7 @@ impl Accounts {
     ) -> Result<RoleChange, AccountError> {
         only_administrators(Some(by))?;
         let found = store::load(tx, id).await?.ok_or(AccountError::Unknown)?;
-        let kinship = kinship(tx, &found.proposed.by, by.account()).await?;
-        let to = take(LIFE, found.stage, verb, kinship)?;
+        let to = taken(tx, LIFE, (found.stage, verb), Some(&found.proposed.by), by.account()).await?;
         if verb == Verb::Approve && found.account == *by.account() {
             return Err(TransitionError::OwnRole.into());
         }
@@ -170,7 +169,7 @@ fn about(by: &Principal, kind: Kind, of: &RoleChange) -> Draft {
 
 #[cfg(test)]
 mod tests {
-    use super::super::steps::Kinship;
+    use super::super::steps::{Kinship, take};
     use super::*;
 
     #[test]

@@ -26,15 +26,13 @@ use crate::audit::{Draft, Kind, Outcome};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::database::{Cell, DumpError, newest_migration, write_header, write_row};
+use crate::sealing::Kept;
 
 /// What is not carried over: whoever was signed in signs in again, so that no session that was ended since comes back; and the auditors'
 /// listing is made anew from the entries.
 const LEFT_OUT: [&str; 3] = ["sessions", "log_listing", "log_places"];
 /// What of the data directory is derived, is in the dump, or belongs to a process.
 const DERIVED: [&str; 7] = ["mirrors", "index", "lock", "checkpoint", "lectern.db", "lectern.db-wal", "lectern.db-shm"];
-
-/// Kept apart: with it, whoever has a backup could open the credentials of mirrors.
-const APART: &str = "keys/mirrors.key";
 
 /// The table that a log of any age is most of.
 const ENTRIES: &str = "log_entries";
@@ -135,8 +133,8 @@ async fn take(out: &Path, at: &Installation) -> anyhow::Result<()> {
     say(&format!("Backed up the log with its {} entries and everything beside it to {dir}, as of {taken_at}.", checkpoint.size))?;
     say("It holds the log's key and personal details: keep it where only those come who may see them. Mirrors and indexes are not in it:")?;
     say("after a restore, lectern mirror sync brings them back.")?;
-    if config.data.join(APART).exists() {
-        say(&format!("Nor is {APART}, which opens the credentials of mirrors and the secrets of webhooks: keep a copy of it apart."))?;
+    for kept in Kept::ALL.into_iter().filter(|kept| config.keys().join(kept.file()).exists()) {
+        say(&format!("Nor is keys/{}, which opens {}: keep a copy of it apart.", kept.file(), kept.opens()))?;
     }
     Ok(())
 }
@@ -161,6 +159,11 @@ fn inside(directory: &Path, other: &Path) -> anyhow::Result<bool> {
     Ok(whole(directory)?.starts_with(whole(other)?))
 }
 
+/// Keys that are kept apart: with them, whoever has a backup could open what is sealed in it.
+fn is_apart(path: &str) -> bool {
+    Kept::ALL.into_iter().any(|kept| path.strip_prefix("keys/") == Some(kept.file()))
+}
+
 /// What of the data directory cannot be derived, by paths below it.
 fn find(data: &Path, below: &Path, config: &Config, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let directory = data.join(below);
@@ -170,7 +173,7 @@ fn find(data: &Path, below: &Path, config: &Config, found: &mut Vec<PathBuf>) ->
         let path = below.join(entry.file_name());
         let name = path.to_str().with_context(|| format!("the name of {} is not UTF-8; give it another", entry.path().display()))?;
         if DERIVED.contains(&name)
-            || name == APART
+            || is_apart(name)
             || path.extension().is_some_and(|ending| ending == "new")
             || is_database(config, &entry.path())
         {

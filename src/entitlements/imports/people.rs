@@ -239,6 +239,8 @@ mod tests {
             agency: None,
             created_at: Timestamp::from_seconds(0),
             joined: true,
+            reset_at: None,
+            second_factor: None,
             disabled_at: None,
             lock: crate::accounts::Lock::default(),
         };

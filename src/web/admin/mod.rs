@@ -19,6 +19,7 @@ mod products;
 mod progress;
 mod product_settings;
 mod proposals;
+mod resets;
 mod suspensions;
 mod versions;
 
@@ -121,6 +122,10 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/people/{id}/role", person::propose_role)
         .post::<Administering, _, _>("/admin/people/{id}/role/approve", person::approve_role)
         .post::<Administering, _, _>("/admin/people/{id}/role/refuse", person::refuse_role)
+        .post::<Administering, _, _>("/admin/people/{id}/reset", resets::propose)
+        .post::<Administering, _, _>("/admin/people/{id}/reset/approve", resets::approve)
+        .post::<Administering, _, _>("/admin/people/{id}/reset/refuse", resets::refuse)
+        .post::<Administering, _, _>("/admin/people/{id}/reset/withdraw", resets::withdraw)
         .get::<Administering, _, _>("/admin/products", products::list)
         .get::<Administering, _, _>("/admin/products/new", products::form)
         .post::<Administering, _, _>("/admin/products/new", products::add)
@@ -212,7 +217,7 @@ fn problem_of(error: EntitlementError) -> Result<(StatusCode, &'static str, Stri
 /// As [`problem_of`], of people's accounts.
 fn account_problem(error: AccountError) -> Result<(StatusCode, &'static str, String), WebError> {
     match error {
-        AccountError::Invalid { field: "account", problem } => Ok((StatusCode::CONFLICT, "", problem)),
+        AccountError::Invalid { field: "account" | "reset", problem } => Ok((StatusCode::CONFLICT, "", problem)),
         AccountError::Invalid { field, problem } => Ok((StatusCode::UNPROCESSABLE_ENTITY, field, problem)),
         AccountError::Transition(problem) => Ok((StatusCode::CONFLICT, "", problem.to_string())),
         AccountError::Conflict => {

@@ -64,8 +64,12 @@ pub(super) async fn list(who: Administering, State(portal): State<AppState>, Que
 }
 
 /// How an account stands, in words and as a CSS class.
-const STATES: [(Standing, &str, &str); 3] =
-    [(Standing::Active, "Active", "done"), (Standing::Invited, "Invited", "look"), (Standing::Locked, "Locked", "danger")];
+const STATES: [(Standing, &str, &str); 4] = [
+    (Standing::Active, "Active", "done"),
+    (Standing::Invited, "Invited", "look"),
+    (Standing::Reset, "Password reset", "look"),
+    (Standing::Locked, "Locked", "danger"),
+];
 
 pub(super) fn row(account: Account) -> PersonRow {
     let standing = account.standing();

@@ -162,7 +162,7 @@ pub(super) async fn refuse_role(
 }
 
 /// What was done, or the person's page again with what kept it from being done.
-async fn answer(
+pub(super) async fn answer(
     who: &SignedIn,
     portal: &AppState,
     account: &Account,
@@ -179,11 +179,11 @@ async fn answer(
     Ok(again(status, page(who, portal, account, Trouble::at(reason, field, problem)).await?))
 }
 
-async fn find(portal: &AppState, id: &str) -> Result<Account, WebError> {
+pub(super) async fn find(portal: &AppState, id: &str) -> Result<Account, WebError> {
     portal.accounts.find(id).await?.ok_or(WebError::NotFound)
 }
 
-fn address(account: &Account) -> String {
+pub(super) fn address(account: &Account) -> String {
     format!("/admin/people/{}", account.id)
 }
 
@@ -194,6 +194,7 @@ pub(super) async fn page(who: &SignedIn, portal: &AppState, account: Account, tr
     let nominees = portal.entitlements.nominations_of(&account.id).await?;
     let invitation = portal.accounts.invitation_of(&account.id).await?;
     let change = portal.accounts.proposed_role(&account.id).await?;
+    let reset = portal.accounts.reset_of(&account.id).await?;
     let sessions = portal.accounts.sessions_of(&account.id).await?;
     let open = account.disabled_at.is_none();
     let locked = account.disabled_at.map(|at| {
@@ -215,6 +216,9 @@ pub(super) async fn page(who: &SignedIn, portal: &AppState, account: Account, tr
             _ => None,
         },
         invitation: if account.joined { None } else { invitation.map(|of| invitation_view(&of, me, now)) },
+        resets: super::resets::choices(&account, me, reset.is_some()),
+        reset: reset.map(|of| super::resets::view(&of, &account, me)),
+        factor: factor(portal, &account).await?,
         may_propose: open && account.joined && change.is_none(),
         change: change.map(|of| change_view(&of, &account, me)),
         roles,
@@ -295,6 +299,19 @@ fn change_view(of: &RoleChange, account: &Account, me: &AccountId) -> ChangeView
     }
 }
 
+/// Whether they have a second factor, in a sentence.
+async fn factor(portal: &AppState, account: &Account) -> Result<String, WebError> {
+    Ok(match portal.accounts.second_factor_of(&account.id).await? {
+        Some(of) => {
+            let left = counted(of.codes_left, "recovery code is", "recovery codes are");
+            format!("Password and second factor, since {}. {left} left.", moment(of.since.micros()))
+        }
+        None if !account.joined => "No password was chosen yet.".to_owned(),
+        None if account.reset_at.is_some() => "Nothing, before they choose another password.".to_owned(),
+        None => "Password alone; no second factor is set up.".to_owned(),
+    })
+}
+
 /// What sign-in has counted against the account, in a sentence.
 async fn failures(portal: &AppState, account: &Account) -> Result<Option<String>, WebError> {
     let of = portal.accounts.failures(&account.email).await?;
@@ -307,7 +324,7 @@ async fn failures(portal: &AppState, account: &Account) -> Result<Option<String>
     Ok(Some(format!(
         "{} lately, the last one on {}.{} Sign-in slows down by itself: after five from one address, and after twenty from anywhere, each \
          further one waits longer, up to fifteen minutes for the address and one for the account.",
-        counted(of.number, "wrong password", "wrong passwords"),
+        counted(of.number, "wrong password or code", "wrong passwords or codes"),
         moment(of.last_at.micros()),
         held.unwrap_or_default(),
     )))

@@ -214,7 +214,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     })
 }
 
-/// Invitations and changes of roles that wait for a second administrator.
+/// Invitations, changes of roles and resets that wait for a second administrator.
 async fn about_people(portal: &AppState, me: &AccountId) -> Result<Vec<Ask>, WebError> {
     let mut asks = Vec::new();
     for (of, person) in portal.accounts.proposed_invitations().await? {
@@ -232,6 +232,15 @@ async fn about_people(portal: &AppState, me: &AccountId) -> Result<Vec<Ask>, Web
             what: "Change of a role",
             own: of.proposed.by == *me || of.account == *me,
             by: of.proposer,
+            href: format!("/admin/people/{}", of.account),
+        });
+    }
+    for of in portal.accounts.proposed_resets().await? {
+        asks.push(Ask {
+            text: format!("{}, {}", of.name, of.what.as_str()),
+            what: "Reset",
+            own: of.proposed_by.as_ref() == Some(me) || of.account == *me,
+            by: of.proposer.unwrap_or_default(),
             href: format!("/admin/people/{}", of.account),
         });
     }

@@ -5,11 +5,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::accounts::{Account, AccountError, Attempt, Password};
+use super::everyone::admitted;
+use crate::accounts::{Account, AccountError, Attempt, Password, Presence};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
-use crate::web::guard::{Anyone, Visit, csrf, renew_csrf};
+use crate::web::guard::{Anyone, Visit, csrf};
 use crate::web::page::{self, html};
 use crate::web::views::everyone::{Invitation, InvitationClosed};
 use crate::web::views::forms::FieldErrors;
@@ -49,10 +50,7 @@ pub(super) async fn accept(
             let address = visit.context.address.clone().unwrap_or_default();
             let attempt = Attempt { email: account.email, password: Password::new(password), address };
             match portal.accounts.sign_in(attempt, &visit.session, &visit.context).await {
-                Ok(()) => {
-                    renew_csrf(&visit, &portal).await?;
-                    Ok(Redirect::to("/").into_response())
-                }
+                Ok(admission) => admitted(&visit, &portal, admission, "").await,
                 // Too many attempts from that address, for example. The password is set.
                 Err(AccountError::Refused) => Ok(Redirect::to("/sign-in").into_response()),
                 Err(other) => Err(other.into()),
@@ -67,17 +65,22 @@ pub(super) async fn accept(
     }
 }
 
-/// Whom the link invites, if it works; asked for only as often as an address may, and by nobody who is signed in.
+/// Whom the link invites, if it works.
 async fn invited(anyone: &Anyone, portal: &AppState, secret: &str) -> Result<Option<Account>, WebError> {
-    if anyone.principal.is_some() {
-        return Err(WebError::Forbidden("You are signed in. Sign out first, then open the link of the invitation again.".to_owned()));
+    may_open(anyone, portal)?;
+    Ok(portal.accounts.invited(secret).await?)
+}
+
+/// Links are opened only as often as an address may, and by nobody who is signed in.
+pub(super) fn may_open(anyone: &Anyone, portal: &AppState) -> Result<(), WebError> {
+    if matches!(anyone.presence, Presence::Present(_) | Presence::Due(_)) {
+        return Err(WebError::Forbidden("You are signed in. Sign out first, then open the link again.".to_owned()));
     }
     let address = anyone.visit.context.address.as_deref().unwrap_or_default();
     portal
         .invitations
         .admit(address)
-        .map_err(|wait| WebError::TooMany { problem: "Links of invitations were opened too often from your network.".to_owned(), wait })?;
-    Ok(portal.accounts.invited(secret).await?)
+        .map_err(|wait| WebError::TooMany { problem: "Links were opened too often from your network.".to_owned(), wait })
 }
 
 async fn invitation_page(visit: &Visit, portal: &AppState, account: Account, errors: FieldErrors) -> Result<Response, WebError> {

@@ -5,6 +5,7 @@ mod compare;
 mod desk;
 mod everyone;
 mod export;
+mod factors;
 mod find;
 mod history_search;
 mod inside;
@@ -14,6 +15,7 @@ mod past;
 mod place;
 mod reading;
 mod receipts;
+mod resets;
 mod search;
 mod shelves;
 mod symbol;
@@ -23,7 +25,7 @@ mod text_views;
 mod transparency;
 
 use super::error::WebError;
-use super::guard::{Anyone, Auditing, Public, Reader, SignedIn, Verifying, Witnessing};
+use super::guard::{Anyone, Auditing, Awaited, Entered, Public, Reader, SignedIn, Verifying, Witnessing};
 use super::routes::Routes;
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -34,10 +36,14 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<Public, _, _>("/metrics", operators::metrics)
         .get::<Anyone, _, _>("/sign-in", everyone::sign_in_form)
         .post::<Anyone, _, _>("/sign-in", everyone::sign_in)
+        .get::<Awaited, _, _>("/sign-in/second-factor", everyone::factor_form)
+        .post::<Awaited, _, _>("/sign-in/second-factor", everyone::give_factor)
         .get::<Anyone, _, _>("/invitation/{secret}", invitations::form)
         .post::<Anyone, _, _>("/invitation/{secret}", invitations::accept)
+        .get::<Anyone, _, _>("/reset/{secret}", resets::form)
+        .post::<Anyone, _, _>("/reset/{secret}", resets::choose)
         .get::<Public, _, _>("/transparency/key", transparency::key)
-        .get::<SignedIn, _, _>("/transparency", transparency::overview)
+        .get::<Entered, _, _>("/transparency", transparency::overview)
         .get::<Witnessing, _, _>("/transparency/checkpoint", transparency::checkpoint)
         .get::<Witnessing, _, _>("/transparency/handovers", transparency::handovers)
         .get::<Witnessing, _, _>("/transparency/tile/{*tile}", transparency::tile)
@@ -47,12 +53,18 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get::<SignedIn, _, _>("/transparency/receipts/bundle", receipts::bundle)
         .get::<SignedIn, _, _>("/api/openapi.json", operators::contract)
         .get::<SignedIn, _, _>("/", desk::desk)
-        .post::<SignedIn, _, _>("/sign-out", everyone::sign_out)
+        .post::<Entered, _, _>("/sign-out", everyone::sign_out)
         .get::<SignedIn, _, _>("/account", everyone::account)
         .get::<SignedIn, _, _>("/terms", terms::form)
         .post::<SignedIn, _, _>("/terms", terms::accept)
-        .get::<SignedIn, _, _>("/reauthenticate", everyone::confirm_form)
-        .post::<SignedIn, _, _>("/reauthenticate", everyone::confirm)
+        .get::<Entered, _, _>("/reauthenticate", everyone::confirm_form)
+        .post::<Entered, _, _>("/reauthenticate", everyone::confirm)
+        .post::<SignedIn, _, _>("/account/password", everyone::change_password)
+        .get::<Entered, _, _>("/account/second-factor", factors::show)
+        .post::<Entered, _, _>("/account/second-factor/begin", factors::begin)
+        .post::<Entered, _, _>("/account/second-factor/confirm", factors::confirm)
+        .post::<SignedIn, _, _>("/account/second-factor/recovery", factors::renew)
+        .post::<SignedIn, _, _>("/account/second-factor/off", factors::turn_off)
         .post::<SignedIn, _, _>("/account/sessions/end", everyone::end_session)
         .get::<SignedIn, _, _>("/design", everyone::design)
         .get::<Reader, _, _>("/p", shelves::products)

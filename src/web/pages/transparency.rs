@@ -16,16 +16,16 @@ use crate::audit::{Health, Kind, Refusals};
 use crate::clock::Timestamp;
 use crate::web::AppState;
 use crate::web::error::WebError;
-use crate::web::guard::{Public, SignedIn, Verifying, Witnessing};
+use crate::web::guard::{Entered, Public, SignedIn, Verifying, Witnessing};
 use crate::web::page::{html, plain};
 use crate::web::views::audit::Checkpoint;
 use crate::web::views::shell::{Notice, Place, Tone};
 use crate::web::views::transparency::{Transparency, WitnessRow, Witnessed};
 
 /// The state of the log, and how it is verified.
-pub(super) async fn overview(who: SignedIn, State(portal): State<AppState>) -> Result<Response, WebError> {
+pub(super) async fn overview(who: Entered, State(portal): State<AppState>) -> Result<Response, WebError> {
     let mut checkpoint = checkpoint_view(&portal).await?;
-    checkpoint.verify_command = how_to_verify(who.principal.role(), &checkpoint);
+    checkpoint.verify_command = how_to_verify(who.person.role(), &checkpoint);
     let (tone, standing) = match portal.log.health() {
         Health::Open => (Tone::Done, "Every entry is on disk before what it tells of is shown.".to_owned()),
         Health::Closed => (Tone::Look, "The portal is ending, and records no more.".to_owned()),
@@ -36,7 +36,7 @@ pub(super) async fn overview(who: SignedIn, State(portal): State<AppState>) -> R
         checkpoint,
         standing: Notice::new(tone, standing),
         handovers: portal.log.handovers(),
-        reader: who.principal.role() == Role::Reviewer,
+        reader: who.person.role() == Role::Reviewer,
         witnessed: portal.log.witnessing().await?.map(witnessed),
     })
 }

@@ -30,6 +30,17 @@ impl SignIn {
     }
 }
 
+/// `GET /sign-in/second-factor`, after the password; posts `code`, `csrf`, `next` to the same address.
+#[derive(Debug, Template)]
+#[template(path = "pages/sign_in_factor.html")]
+pub struct SignInFactor {
+    pub shell: Shell,
+    pub csrf: String,
+    pub next: String,
+    /// One sentence when the code was not taken; the same for every reason.
+    pub error: Option<String>,
+}
+
 /// After `POST /sign-out`.
 #[derive(Debug, Template)]
 #[template(path = "pages/signed_out.html")]
@@ -37,7 +48,7 @@ pub struct SignedOut {
     pub shell: Shell,
 }
 
-/// `GET /reauthenticate`; posts `password`, `csrf`, `next` to the same address.
+/// `GET /reauthenticate`; posts `password`, `csrf`, `next`, and `code` of a second factor, to the same address.
 #[derive(Debug, Template)]
 #[template(path = "pages/reauthenticate.html")]
 pub struct Reauthenticate {
@@ -47,10 +58,13 @@ pub struct Reauthenticate {
     pub next: String,
     /// What is about to be done, to finish "Before you …": "approve this grant". May be empty.
     pub purpose: String,
+    /// They have a second factor.
+    pub factor: bool,
     pub error: Option<String>,
 }
 
-/// `GET /account`; each session posts `session` and `csrf` to `/account/sessions/end`, which ends all others when `session` is empty.
+/// `GET /account`; each session posts `session` and `csrf` to `/account/sessions/end`, which ends all others when `session` is empty;
+/// the password is changed by posting `current`, `password`, `again` and `csrf` to `/account/password`.
 #[derive(Debug, Template)]
 #[template(path = "pages/account.html")]
 pub struct Account {
@@ -63,6 +77,18 @@ pub struct Account {
     pub readable: Vec<String>,
     /// Live sessions, the present one first.
     pub sessions: Vec<SessionRow>,
+    pub factor: Option<FactorLine>,
+    /// Of the form that changes the password.
+    pub errors: FieldErrors,
+}
+
+/// A second factor that is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct FactorLine {
+    /// Microseconds since the epoch, UTC.
+    pub since: i64,
+    /// Recovery codes that were not used.
+    pub codes_left: u64,
 }
 
 /// The agreement that a reviewer reads under.
@@ -226,6 +252,13 @@ impl SignIn {
     }
 }
 
+impl SignInFactor {
+    /// The failure as a notice.
+    pub fn problem(&self) -> Option<Notice> {
+        self.error.as_ref().map(|sentence| Notice::new(Tone::Danger, sentence))
+    }
+}
+
 impl Reauthenticate {
     /// The failure as a notice.
     pub fn problem(&self) -> Option<Notice> {
@@ -274,5 +307,27 @@ pub struct Invitation {
 #[derive(Debug, Template)]
 #[template(path = "pages/invitation_closed.html")]
 pub struct InvitationClosed {
+    pub shell: Shell,
+}
+
+/// `/reset/{secret}`: whoever lost their password chooses another one; posts `code`, `password`, `again`, `csrf` to the same address.
+#[derive(Debug, Template)]
+#[template(path = "pages/reset.html")]
+pub struct ResetForm {
+    pub shell: Shell,
+    pub csrf: String,
+    /// The address of the page itself.
+    pub action: String,
+    pub name: String,
+    pub email: String,
+    /// As it was typed.
+    pub code: String,
+    pub errors: FieldErrors,
+}
+
+/// The same for every link that does not work.
+#[derive(Debug, Template)]
+#[template(path = "pages/reset_closed.html")]
+pub struct ResetClosed {
     pub shell: Shell,
 }

@@ -13,6 +13,7 @@ pub mod compare;
 pub mod design;
 pub mod desks;
 pub mod everyone;
+pub mod factors;
 pub mod find;
 pub mod format;
 pub mod forms;

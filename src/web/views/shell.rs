@@ -7,6 +7,8 @@ pub struct Shell {
     pub title: String,
     /// Who is signed in; `None` on the pages anyone may see (the masthead then shows the name alone).
     pub person: Option<Person>,
+    /// No room is open to them yet: the masthead names them and lets them sign out, and leads nowhere.
+    pub closed: bool,
     /// Which navigation item the page belongs to.
     pub place: Place,
     /// The anti-forgery token for the sign-out form in the masthead.

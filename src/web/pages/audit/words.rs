@@ -52,12 +52,12 @@ fn deed(entry: &Entry) -> String {
     let place = place(entry);
     let subject = || shortened(&subject(entry));
     match entry.kind {
-        Kind::SessionOpened => "signed in".to_owned(),
-        Kind::SessionClosed => "signed out, or ended a session".to_owned(),
-        Kind::SessionRefused => match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
-            Some(email) => format!("gave a wrong password for {email}, or tried too often"),
-            None => "gave a wrong password, or tried too often".to_owned(),
+        Kind::SessionOpened => match proofs(entry) {
+            proofs if proofs.is_empty() => "signed in".to_owned(),
+            proofs => format!("signed in with {proofs}"),
         },
+        Kind::SessionClosed => "signed out, or ended a session".to_owned(),
+        Kind::SessionRefused => refused(entry),
         Kind::TreeListed => format!("listed {place}"),
         Kind::FileOpened => format!("opened {place}"),
         Kind::HistoryViewed => match entry.place.as_ref().and_then(|place| place.lines) {
@@ -138,6 +138,15 @@ fn deed(entry: &Entry) -> String {
         }
         Kind::AccountDisabled => format!("locked the account of {}", fact(entry, "account")),
         Kind::AccountEnabled => format!("unlocked the account of {}", fact(entry, "account")),
+        Kind::AccountPasswordChanged => "changed their password".to_owned(),
+        Kind::AccountSecondFactorChanged => factor_change(entry).to_owned(),
+        Kind::AccountResetProposed => format!("proposed to reset the {} of the account of {}", reset(entry), fact(entry, "account")),
+        Kind::AccountResetApproved => {
+            format!("reset the {} of the account of {}, and ended its sessions", reset(entry), fact(entry, "account"))
+        }
+        Kind::AccountResetRefused => format!("refused to reset the {} of the account of {}", reset(entry), fact(entry, "account")),
+        Kind::AccountResetWithdrawn => format!("withdrew the reset of the {} of the account of {}", reset(entry), fact(entry, "account")),
+        Kind::AccountResetUsed => "chose another password after a reset".to_owned(),
         Kind::AccountSessionsEnded => format!("ended the sessions of {}", fact(entry, "account")),
         Kind::ListImported => format!("read in a file of {}", listed(entry)),
         Kind::ListExported => format!("wrote {} to a file", listed(entry)),
@@ -172,6 +181,42 @@ fn suspended(entry: &Entry) -> String {
 /// "people" or "grants".
 fn listed(entry: &Entry) -> &str {
     entry.facts.get("list").and_then(Value::as_str).unwrap_or("something")
+}
+
+/// "password and code": what somebody signed in with.
+fn proofs(entry: &Entry) -> String {
+    let proofs = entry.facts.get("factors").and_then(Value::as_array).into_iter().flatten();
+    proofs.filter_map(Value::as_str).collect::<Vec<_>>().join(" and ")
+}
+
+/// What somebody gave who was not let in, or not believed.
+fn refused(entry: &Entry) -> String {
+    let wrong = entry.facts.get("wrong").and_then(Value::as_str).unwrap_or("password");
+    match entry.personal.as_ref().and_then(|personal| personal.email.as_deref()) {
+        Some(email) if wrong == "code" && entry.actor.is_none() => {
+            format!("gave the right password and a wrong code for {email}, or tried too often")
+        }
+        Some(_) if wrong == "code" => "gave a wrong code, or tried too often".to_owned(),
+        Some(email) => format!("gave a wrong {wrong} for {email}, or tried too often"),
+        None => format!("gave a wrong {wrong}, or tried too often"),
+    }
+}
+
+/// What somebody did with their second factor.
+fn factor_change(entry: &Entry) -> &'static str {
+    match entry.facts.get("change").and_then(Value::as_str).unwrap_or_default() {
+        "set up" => "set up a second factor",
+        "replaced" => "set up another second factor in the place of the one before",
+        "turned off" => "turned their second factor off",
+        "new recovery codes" => "made new recovery codes",
+        "recovery code used" => "used a recovery code in the place of their second factor",
+        _ => "changed their second factor",
+    }
+}
+
+/// "password": what is reset.
+fn reset(entry: &Entry) -> &str {
+    entry.facts.get("what").and_then(Value::as_str).unwrap_or("something")
 }
 
 /// "an auditor": the role somebody had, or is to have.

@@ -75,7 +75,8 @@ pub struct PersonInvited {
 }
 
 /// `/admin/people/{id}`; posts `csrf` and `reason` to `…/leave`, `…/lock` and `…/role/refuse`, `csrf` to `…/unlock`, `…/invitation`,
-/// `…/invitation/approve`, `…/invitation/withdraw` and `…/role/approve`, `role`, `agency`, `reason` to `…/role`, and `session` (all when
+/// `…/invitation/approve`, `…/invitation/withdraw`, `…/reset/approve`, `…/reset/withdraw` and `…/role/approve`, `role`, `agency`, `reason`
+/// to `…/role`, `what`, `reason` to `…/reset`, `reason` to `…/reset/refuse`, and `session` (all when
 /// it is empty) to `…/sessions/end`.
 #[derive(Debug, Template)]
 #[template(path = "admin/person.html")]
@@ -95,16 +96,55 @@ pub struct PersonPage {
     pub invitation: Option<InvitationView>,
     /// The change of their role that waits.
     pub change: Option<ChangeView>,
+    /// The reset that waits for a decision, or for the person.
+    pub reset: Option<ResetView>,
+    /// What of theirs can be proposed to be reset; empty for nothing.
+    pub resets: Vec<Choice>,
     pub may_propose: bool,
     pub roles: Vec<Choice>,
     pub agencies: Vec<Choice>,
-    /// Wrong passwords lately, in a sentence.
+    /// Whether they have a second factor, in a sentence.
+    pub factor: String,
+    /// Wrong passwords and codes lately, in a sentence.
     pub failures: Option<String>,
     pub sessions: Vec<SessionRow>,
     /// The agreements that name them, or did.
     pub nominees: Vec<NomineeRow>,
     pub reason: String,
     pub errors: FieldErrors,
+}
+
+/// A reset that waits.
+#[derive(Clone, Debug)]
+pub struct ResetView {
+    pub heading: &'static str,
+    pub sentence: String,
+    pub why: String,
+    /// What the button says that carries it out; none for whoever may not.
+    pub approve: Option<&'static str>,
+    pub may_refuse: bool,
+    pub may_withdraw: bool,
+    pub why_not: Option<&'static str>,
+}
+
+/// What an administrator is shown once of a reset: their part of what the person needs.
+#[derive(Debug, Template)]
+#[template(path = "admin/reset_part.html")]
+pub struct ResetPart {
+    pub shell: Shell,
+    pub person: PersonRow,
+    pub part: Part,
+    /// Microseconds since the epoch, UTC.
+    pub expires_at: i64,
+}
+
+/// Which of the two.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Of whoever proposed it.
+    Code(String),
+    /// Of whoever carried it out: the whole address, and who has the code.
+    Link { address: String, code_with: String },
 }
 
 /// Something that takes a reason: where it is posted, what opens the form, its button, and its hint.
