@@ -3,6 +3,7 @@
 //! A [`Principal`] is made here alone, afresh for each request, from a live session of an account that is not disabled. What
 //! needs a recent proof of identity takes a [`StepUp`], which is made here alone too.
 
+mod directories;
 mod invitations;
 mod locks;
 mod password;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tower_sessions::Session;
 
+pub(crate) use directories::Claim;
+pub use directories::{DIRECTORY_TOKEN_LASTS, Directory, DirectorySecret, DirectoryToken};
 pub use invitations::{Invitation, LASTS as INVITATION_LASTS, Link, Stage as InvitationStage};
 pub use password::{HashingError, Password};
 pub use principal::{Agency, Principal, Role, SessionHash, StepUp};
@@ -393,8 +396,7 @@ fn invalid(field: &'static str, problem: &str) -> AccountError {
 
 fn check(new: NewAccount, id: AccountId, created_at: Timestamp) -> Result<Account, AccountError> {
     let email = new.email.trim().to_lowercase();
-    let plausible = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    if !plausible || email.len() > 254 || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if !is_address(&email) {
         return Err(invalid("email", "Write an e-mail address, as in name@agency.example."));
     }
     let name = new.name.trim().to_owned();
@@ -404,6 +406,12 @@ fn check(new: NewAccount, id: AccountId, created_at: Timestamp) -> Result<Accoun
     role_fits(new.role, new.agency.as_ref())?;
     let agency = new.agency.map(|id| Agency { id, name: String::new() });
     Ok(Account { id, email, name, role: new.role, agency, created_at, joined: false, disabled_at: None, lock: Lock::default() })
+}
+
+/// Whether somebody could have this e-mail address.
+pub(crate) fn is_address(text: &str) -> bool {
+    let plausible = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    plausible && text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
 /// Reviewers work for an agency, and nobody else does.

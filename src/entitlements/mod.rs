@@ -7,6 +7,7 @@
 
 mod agencies;
 mod agreements;
+mod directories;
 mod grants;
 mod imports;
 mod paging;
@@ -19,6 +20,9 @@ pub use agencies::{Agency, NewAgency};
 pub use agreements::{
     Agreement, AgreementFilter, Amendment, AmendmentStage, Document, Ended, LARGEST_DOCUMENT, NewAgreement, NewDocument, Paper, REMINDERS,
     Reach, Standing, Terms,
+};
+pub use directories::{
+    DirectoryPerson, Email, Kept, KeptAccount, MOST_DIRECTORY_PEOPLE, Name, Narrow, Profile, ProfileError, ProvisioningError,
 };
 pub use grants::{
     Emergency, Entitlement, Figures, GrantFilter, Held, LONGEST_EMERGENCY, Line, MOST_APPROVALS, PathScope, Phase, Proposal, Readers,
