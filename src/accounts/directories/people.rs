@@ -106,7 +106,13 @@ impl Accounts {
 
     /// Opens the account of somebody who is back, if it was a directory that locked it: like a new one, without a password. Returns
     /// whether it is an open account of a reviewer of the directory's agency now.
-    pub(crate) async fn reopen_in(&self, tx: &mut Tx, id: &AccountId, by: &Directory, entries: &mut Vec<Draft>) -> Result<bool, AccountError> {
+    pub(crate) async fn reopen_in(
+        &self,
+        tx: &mut Tx,
+        id: &AccountId,
+        by: &Directory,
+        entries: &mut Vec<Draft>,
+    ) -> Result<bool, AccountError> {
         let Some(found) = store::hold(tx, &by.agency().id, id).await? else { return Ok(false) };
         if found.locked && found.by_directory {
             store::reopen(tx, id).await?;
@@ -117,12 +123,7 @@ impl Accounts {
     }
 
     fn written(&self, email: &str, name: &str, by: &Directory) -> Result<Account, AccountError> {
-        let new = NewAccount {
-            email: email.to_owned(),
-            name: name.to_owned(),
-            role: Role::Reviewer,
-            agency: Some(by.agency().id.clone()),
-        };
+        let new = NewAccount { email: email.to_owned(), name: name.to_owned(), role: Role::Reviewer, agency: Some(by.agency().id.clone()) };
         super::super::check(new, AccountId::random(&self.entropy), self.clock.now())
     }
 }

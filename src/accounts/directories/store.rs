@@ -29,16 +29,18 @@ fn optional_time(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, sqlx::
 }
 
 pub(super) async fn insert(tx: &mut Tx, new: &NewToken<'_>) -> Result<(), DatabaseError> {
-    sqlx::query("INSERT INTO directory_tokens (id, agency_id, name, secret, made_by, made_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(new.id.as_str())
-        .bind(new.agency.as_str())
-        .bind(new.name)
-        .bind(new.secret)
-        .bind(new.maker.as_str())
-        .bind(new.made_at.micros())
-        .bind(new.expires_at.micros())
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO directory_tokens (id, agency_id, name, secret, made_by, made_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(new.id.as_str())
+    .bind(new.agency.as_str())
+    .bind(new.name)
+    .bind(new.secret)
+    .bind(new.maker.as_str())
+    .bind(new.made_at.micros())
+    .bind(new.expires_at.micros())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -205,13 +207,7 @@ pub(super) async fn rename_unused(tx: &mut Tx, id: &AccountId, email: &str, name
     }
 }
 
-pub(super) async fn lock(
-    tx: &mut Tx,
-    id: &AccountId,
-    at: Timestamp,
-    via: &DirectoryTokenId,
-    reason: &str,
-) -> Result<(), DatabaseError> {
+pub(super) async fn lock(tx: &mut Tx, id: &AccountId, at: Timestamp, via: &DirectoryTokenId, reason: &str) -> Result<(), DatabaseError> {
     sqlx::query("UPDATE accounts SET disabled_at = $2, disabled_by = NULL, disabled_via = $3, disabled_reason = $4 WHERE id = $1")
         .bind(id.as_str())
         .bind(at.micros())

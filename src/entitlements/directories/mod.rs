@@ -23,6 +23,8 @@ use crate::ids::{AccountId, AgencyId, DirectoryPersonId};
 
 /// People of one directory at most.
 pub const MOST_DIRECTORY_PEOPLE: u64 = 5_000;
+/// Accounts that one agency may come to have through it. Those of people who left stay, since the log speaks of them.
+const MOST_ACCOUNTS: u64 = 20_000;
 
 const LEFT: &str = "Their agency's directory says that they left.";
 const REMOVED: &str = "Their agency's directory removed them.";
@@ -94,7 +96,9 @@ pub enum ProvisioningError {
     /// It is not, or no longer, of the version that the change was meant for.
     #[error("The user was changed meanwhile.")]
     Stale,
-    #[error("{MOST_DIRECTORY_PEOPLE} users are the most that are kept of one directory.")]
+    #[error(
+        "{MOST_DIRECTORY_PEOPLE} users are the most that are kept of one directory, and {MOST_ACCOUNTS} accounts of one agency, those who left among them."
+    )]
     Full,
     /// The agency is suspended.
     #[error("The agency of this directory is suspended.")]
@@ -165,7 +169,8 @@ impl Entitlements {
     ) -> Result<DirectoryPerson, ProvisioningError> {
         profile.check()?;
         let mut work = self.begin_work(accounts, by).await?;
-        if store::count(&mut work.tx, &by.agency().id).await? >= MOST_DIRECTORY_PEOPLE {
+        let (people, accounts_there) = store::count(&mut work.tx, &by.agency().id).await?;
+        if people >= MOST_DIRECTORY_PEOPLE || accounts_there >= MOST_ACCOUNTS {
             return Err(ProvisioningError::Full);
         }
         let now = self.clock.now();
@@ -216,7 +221,10 @@ impl Entitlements {
         context: &Context,
     ) -> Result<(), ProvisioningError> {
         let mut work = self.begin_work(accounts, by).await?;
-        let person = self.hold_person(&mut work, id, version).await?;
+        let mut person = self.hold_person(&mut work, id, version).await?;
+        if person.account.is_none() {
+            person.account = self.unclaimed(&mut work, &person).await?;
+        }
         if let Some(account) = &person.account {
             self.end_via(&mut work, account, REMOVED).await?;
         }
@@ -298,7 +306,7 @@ impl Entitlements {
         let (address, called) = (address.to_owned(), person.profile.called());
         match work.accounts.claim_in(&mut work.tx, &address, &called, work.by, &mut work.entries).await? {
             Claim::Made(account) | Claim::Theirs(account) => {
-                store::link(&mut work.tx, &person.id, &account).await??;
+                store::link(&mut work.tx, &work.by.agency().id, &person.id, &account).await??;
                 person.account = Some(account);
                 Ok(true)
             }
@@ -307,14 +315,22 @@ impl Entitlements {
         }
     }
 
-    /// The account of a reviewer whom the agency has already and the directory says is not its.
+    /// Takes up the account of a reviewer whom the agency has already and the directory says is not its.
     async fn take_up(&self, work: &mut Work<'_>, person: &mut DirectoryPerson) -> Result<(), ProvisioningError> {
         let Some(address) = person.profile.address() else { return Ok(()) };
         if let Some(account) = work.accounts.theirs_in(&mut work.tx, address, work.by).await? {
-            store::link(&mut work.tx, &person.id, &account).await??;
+            store::link(&mut work.tx, &work.by.agency().id, &person.id, &account).await??;
             person.account = Some(account);
         }
         Ok(())
+    }
+
+    /// The account of a reviewer of the agency with this address, unless it is that of another of the directory's people.
+    async fn unclaimed(&self, work: &mut Work<'_>, person: &DirectoryPerson) -> Result<Option<AccountId>, ProvisioningError> {
+        let Some(address) = person.profile.address() else { return Ok(None) };
+        let Some(account) = work.accounts.theirs_in(&mut work.tx, address, work.by).await? else { return Ok(None) };
+        let linked = store::is_linked(&mut work.tx, &work.by.agency().id, &account).await?;
+        Ok((!linked).then_some(account))
     }
 
     /// Gives an account that nobody at the vendor has had a hand in the name and address that the directory says now. Whoever waits for

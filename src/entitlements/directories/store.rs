@@ -58,9 +58,17 @@ pub(super) async fn list(database: &Database, agency: &AgencyId, narrow: &Narrow
     rows.iter().map(person).collect()
 }
 
-pub(super) async fn count(tx: &mut Tx, agency: &AgencyId) -> Result<u64, DatabaseError> {
-    let row = sqlx::query("SELECT COUNT(*) FROM directory_people WHERE agency_id = $1").bind(agency.as_str()).fetch_one(&mut **tx).await?;
-    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0))
+/// How many a directory keeps, and how many accounts its agency has, locked ones among them.
+pub(super) async fn count(tx: &mut Tx, agency: &AgencyId) -> Result<(u64, u64), DatabaseError> {
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM directory_people p WHERE p.agency_id = $1) AS people,
+             (SELECT COUNT(*) FROM accounts a WHERE a.agency_id = $1) AS accounts",
+    )
+    .bind(agency.as_str())
+    .fetch_one(&mut **tx)
+    .await?;
+    let number = |column: &str| row.try_get::<i64, _>(column).map(|number| u64::try_from(number).unwrap_or(0));
+    Ok((number("people")?, number("accounts")?))
 }
 
 /// Somebody of this directory, whom nobody else changes until the transaction ends.
@@ -122,8 +130,18 @@ pub(super) async fn update(tx: &mut Tx, of: &DirectoryPerson) -> Result<Result<(
     }
 }
 
-/// Says which account is that of a person.
-pub(super) async fn link(tx: &mut Tx, id: &DirectoryPersonId, account: &AccountId) -> Result<Result<(), Taken>, DatabaseError> {
+/// Says which account is that of a person. Whoever moved from another agency is that one's no longer.
+pub(super) async fn link(
+    tx: &mut Tx,
+    agency: &AgencyId,
+    id: &DirectoryPersonId,
+    account: &AccountId,
+) -> Result<Result<(), Taken>, DatabaseError> {
+    sqlx::query("UPDATE directory_people SET account_id = NULL WHERE account_id = $1 AND agency_id <> $2")
+        .bind(account.as_str())
+        .bind(agency.as_str())
+        .execute(&mut **tx)
+        .await?;
     let done = sqlx::query("UPDATE directory_people SET account_id = $2 WHERE id = $1")
         .bind(id.as_str())
         .bind(account.as_str())
@@ -133,6 +151,16 @@ pub(super) async fn link(tx: &mut Tx, id: &DirectoryPersonId, account: &AccountI
         Ok(_) => Ok(Ok(())),
         Err(error) => taken(error).map(Err),
     }
+}
+
+/// Whether an account is that of one of this agency's people.
+pub(super) async fn is_linked(tx: &mut Tx, agency: &AgencyId, account: &AccountId) -> Result<bool, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM directory_people WHERE account_id = $1 AND agency_id = $2")
+        .bind(account.as_str())
+        .bind(agency.as_str())
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
 }
 
 pub(super) async fn delete(tx: &mut Tx, id: &DirectoryPersonId) -> Result<(), DatabaseError> {

@@ -65,7 +65,7 @@ pub(super) async fn list(who: Administering, State(portal): State<AppState>, Que
 
 /// How an account stands, in words and as a CSS class.
 const STATES: [(Standing, &str, &str); 3] =
-    [(Standing::Active, "Active", "done"), (Standing::Invited, "Invited", "look"), (Standing::Locked, "Locked", "danger")];
+    [(Standing::Active, "Active", "done"), (Standing::Invited, "No password yet", "look"), (Standing::Locked, "Locked", "danger")];
 
 pub(super) fn row(account: Account) -> PersonRow {
     let standing = account.standing();

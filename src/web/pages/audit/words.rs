@@ -123,6 +123,12 @@ fn deed(entry: &Entry) -> String {
         Kind::AccountDisabled => "locked an account".to_owned(),
         Kind::AccountEnabled => "unlocked an account".to_owned(),
         Kind::AccountSessionsEnded => "ended the sessions of an account".to_owned(),
+        Kind::AccountChanged => "gave an account another name or address that nobody was invited to yet".to_owned(),
+        Kind::DirectoryTokenMade => format!("made the token {} for an agency's directory", subject()),
+        Kind::DirectoryTokenRevoked => format!("revoked the token {} of an agency's directory", subject()),
+        Kind::DirectoryPersonEntered => format!("entered a person{}", stated(entry)),
+        Kind::DirectoryPersonChanged => format!("changed what it says of a person{}", stated(entry)),
+        Kind::DirectoryPersonRemoved => "removed a person, whose access ended with that".to_owned(),
         Kind::ListImported => format!("read in a file of {}", listed(entry)),
         Kind::ListExported => format!("wrote {} to a file", listed(entry)),
         Kind::ProductCreated => format!("added the product {place}"),
@@ -144,6 +150,16 @@ fn deed(entry: &Entry) -> String {
         Kind::VersionWithdrawn => format!("withdrew {place}"),
         Kind::MirrorTagMoveAcknowledged => format!("acknowledged that the tag or branch of {place} was moved at its origin"),
         kind => format!("did this: {}, {}", kind.words(), subject()).trim_end_matches([' ', ',']).to_owned(),
+    }
+}
+
+/// What a directory's word on a person's being active came to; nothing where it stayed as it was.
+fn stated(entry: &Entry) -> &'static str {
+    let active = |when: &str| entry.facts.get(when).and_then(|of| of.get("active")).and_then(Value::as_bool);
+    match (active("before"), active("after")) {
+        (before, Some(true)) if before != Some(true) => ", whom it nominates",
+        (before, Some(false)) if before != Some(false) => ", who is not, or no longer, the agency's: their access ended with that",
+        _ => "",
     }
 }
 
@@ -194,7 +210,8 @@ pub(super) fn facts(entry: &Entry) -> Vec<EntryFact> {
         list.add_mono("Agency's id", actor.agency.as_ref().map(AgencyId::as_str));
         list.add_mono("Session", actor.session.as_deref());
     }
-    list.add("Searched for", personal.query.as_deref());
+    let written = entry.kind.as_str().starts_with("directory.");
+    list.add(if written { "What was written" } else { "Searched for" }, personal.query.as_deref());
     if let Some(place) = &entry.place {
         list.add("Product", Some(&place.product));
         list.add("Version", place.version.as_deref());
@@ -312,7 +329,7 @@ fn subject(entry: &Entry) -> String {
             None => filters(entry),
         },
         (Kind::AccessDenied, None) => fact("page").or_else(|| fact("reason")).unwrap_or_default(),
-        _ => ["reference", "name", "product", "account", "agreement", "agency", "format", "origin"]
+        _ => ["reference", "name", "product", "account", "user", "agreement", "agency", "format", "origin"]
             .iter()
             .find_map(|name| fact(name))
             .unwrap_or_default(),
