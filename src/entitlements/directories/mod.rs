@@ -15,7 +15,7 @@ use store::Taken;
 
 use super::people::Stage;
 use super::{EntitlementError, Entitlements};
-use crate::accounts::{AccountError, Accounts, Claim, Directory};
+use crate::accounts::{AccountError, Accounts, Claim, Directory, Standing};
 use crate::audit::{Context, Draft, Kind, LogUnavailable};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Tx};
@@ -66,9 +66,7 @@ pub struct Kept {
 pub struct KeptAccount {
     pub name: String,
     pub email: String,
-    pub locked: bool,
-    /// Has chosen a password.
-    pub joined: bool,
+    pub standing: Standing,
     /// An agreement that has not ended is to name them.
     pub waiting: bool,
     /// One names them.

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::super::store::{damaged, flag, time};
 use super::super::suspensions::live_on;
 use super::{DirectoryPerson, Kept, KeptAccount, Narrow, Profile};
+use crate::accounts::Standing;
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
 use crate::ids::{AccountId, AgencyId, DirectoryPersonId};
@@ -194,8 +195,11 @@ pub(super) async fn kept(database: &Database, agency: &AgencyId, now: Timestamp)
                 Some(name) => Some(KeptAccount {
                     name,
                     email: row.try_get("account_email")?,
-                    locked: flag(row, "locked")?,
-                    joined: flag(row, "joined")?,
+                    standing: match (flag(row, "locked")?, flag(row, "joined")?) {
+                        (true, _) => Standing::Locked,
+                        (false, false) => Standing::Invited,
+                        (false, true) => Standing::Active,
+                    },
                     waiting: row.try_get::<i64, _>("waiting")? > 0,
                     named: row.try_get::<i64, _>("named")? > 0,
                 }),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::grants::choice;
 use super::{Nothing, Trouble, account_problem, again, confirmed, done};
-use crate::accounts::{AccountError, DIRECTORY_TOKEN_LASTS, DirectoryToken};
+use crate::accounts::{AccountError, DIRECTORY_TOKEN_LASTS, DirectoryToken, Standing};
 use crate::clock::Timestamp;
 use crate::entitlements::{Agency, Kept, KeptAccount};
 use crate::ids::DirectoryTokenId;
@@ -161,9 +161,9 @@ fn person_row(kept: &Kept, agency: &Agency) -> DirectoryRow {
     let (state, class) = match &kept.account {
         _ if !profile.active => ("Not active", "quiet"),
         None => ("Not nominated", "danger"),
-        Some(account) if account.locked => ("Account locked", "danger"),
+        Some(account) if account.standing == Standing::Locked => ("Account locked", "danger"),
         Some(account) if account.waiting => ("Awaits approval", "look"),
-        Some(account) if account.named && account.joined => ("Named", "done"),
+        Some(account) if account.named && account.standing == Standing::Active => ("Named", "done"),
         Some(account) if account.named => ("Named, no password yet", "look"),
         Some(_) => ("Named by no agreement", "quiet"),
     };
@@ -188,7 +188,7 @@ fn note(kept: &Kept, agency: &Agency) -> Option<String> {
         None if !profile.active => None,
         None if agency.ineligible.is_some() => Some("Nobody of an agency that is struck from the eligible is nominated.".to_owned()),
         None => Some("Somebody else has an account with this address. The directory is not told.".to_owned()),
-        Some(account) if !profile.active && !account.locked => Some("The account was unlocked here since.".to_owned()),
+        Some(account) if !profile.active && account.standing != Standing::Locked => Some("The account was unlocked here since.".to_owned()),
         Some(account) if !same(account) => Some(format!("Known here as {}, {}.", account.name, account.email)),
         Some(_) => None,
     }

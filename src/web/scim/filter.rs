@@ -98,8 +98,8 @@ fn unknown(path: &AttrPath) -> ScimError {
     ScimError::filter(format!("A user has no attribute {path}."))
 }
 
-fn checked(test: &AttrExp, find: impl Fn(&AttrPath) -> Option<&'static Attribute>) -> Result<(), ScimError> {
-    let (path, compared) = match test {
+fn checked(expression: &AttrExp, find: impl Fn(&AttrPath) -> Option<&'static Attribute>) -> Result<(), ScimError> {
+    let (path, compared) = match expression {
         AttrExp::Present(path) => (path, None),
         AttrExp::Comparison(path, op, value) => (path, Some((op, value))),
     };

@@ -58,10 +58,12 @@ async fn a_token_is_shown_once_and_holds_until_it_ends_or_is_revoked(backend: Ba
     // Two at once, for the change from one to the next; the one that is revoked ends at once.
     let (old, new) =
         (connect(&portal, &agency, &portal.administrators[0]).await, connect(&portal, &agency, &portal.administrators[1]).await);
-    let (_, _) = (old.get("/Users").await.is(200), new.get("/Users").await.is(200));
+    old.get("/Users").await.is(200);
+    new.get("/Users").await.is(200);
     let second = portal.sign_in(&portal.administrators[1]).await;
     second.post(&format!("{page}/tokens/{}/revoke", old.id.as_str()), &[]).await.is(303);
-    let (_, _) = (old.get("/Users").await.is(401), new.get("/Users").await.is(200));
+    old.get("/Users").await.is(401);
+    new.get("/Users").await.is(200);
     let again = second.post(&format!("{page}/tokens/{}/revoke", old.id.as_str()), &[]).await.is(409).text();
     assert!(again.contains("revoked already"));
     // A token of another agency is none of this page's.
