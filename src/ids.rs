@@ -102,6 +102,10 @@ ids! {
     AmendmentId "amd"
     /// What was attached to an agreement.
     DocumentId "doc"
+    /// A token with which an agency's directory provisions people.
+    DirectoryTokenId "dtk"
+    /// Somebody whom an agency's directory keeps here.
+    DirectoryPersonId "usr"
     /// A suspension of a grant, an agreement, an agency or a product.
     SuspensionId "sus"
     /// A campaign in which grants are confirmed or lapse.

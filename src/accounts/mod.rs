@@ -4,6 +4,7 @@
 //! needs a recent proof of identity takes a [`StepUp`], which is made here alone too.
 
 mod brake;
+mod directories;
 mod invitations;
 mod locks;
 mod one_time;
@@ -22,6 +23,8 @@ use serde_json::json;
 use tower_sessions::Session;
 
 pub use brake::Failures;
+pub(crate) use directories::Claim;
+pub use directories::{DIRECTORY_TOKEN_LASTS, Directory, DirectorySecret, DirectoryToken};
 pub use invitations::{Invitation, LASTS as INVITATION_LASTS, Stage as InvitationStage};
 pub use one_time::{Link, OneTimeCode};
 pub use password::{HashingError, Password};
@@ -385,8 +388,7 @@ fn invalid(field: &'static str, problem: &str) -> AccountError {
 
 fn check(new: NewAccount, id: AccountId, created_at: Timestamp) -> Result<Account, AccountError> {
     let email = new.email.trim().to_lowercase();
-    let plausible = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
-    if !plausible || email.len() > 254 || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if !is_address(&email) {
         return Err(invalid("email", "Write an e-mail address, as in name@agency.example."));
     }
     let name = new.name.trim().to_owned();
@@ -408,6 +410,12 @@ fn check(new: NewAccount, id: AccountId, created_at: Timestamp) -> Result<Accoun
         disabled_at: None,
         lock: Lock::default(),
     })
+}
+
+/// Whether somebody could have this e-mail address.
+pub(crate) fn is_address(text: &str) -> bool {
+    let plausible = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    plausible && text.len() <= 254 && !text.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
 /// Reviewers work for an agency, and nobody else does.

@@ -538,7 +538,7 @@ pub(super) async fn lock(tx: &mut Tx, id: &AccountId, at: Timestamp, by: Option<
 }
 
 pub(super) async fn unlock(tx: &mut Tx, id: &AccountId) -> Result<(), DatabaseError> {
-    sqlx::query("UPDATE accounts SET disabled_at = NULL, disabled_by = NULL, disabled_reason = NULL WHERE id = $1")
+    sqlx::query("UPDATE accounts SET disabled_at = NULL, disabled_by = NULL, disabled_via = NULL, disabled_reason = NULL WHERE id = $1")
         .bind(id.as_str())
         .execute(&mut **tx)
         .await?;

@@ -200,6 +200,8 @@ pub async fn open(config: Config, clock: SharedClock, entropy: Entropy) -> anyho
         jobs,
         hooks: AddressBrake::new(Arc::clone(&clock)),
         invitations: AddressBrake::new(Arc::clone(&clock)),
+        directories: AddressBrake::for_programs(Arc::clone(&clock)),
+        strange_directories: AddressBrake::new(Arc::clone(&clock)),
         clock,
         entropy,
         config,

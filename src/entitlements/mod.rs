@@ -8,6 +8,7 @@
 mod agencies;
 mod agreements;
 mod campaigns;
+mod directories;
 mod grants;
 mod imports;
 mod paging;
@@ -24,6 +25,9 @@ pub use agreements::{
 pub use campaigns::{
     BROAD, Campaign, Counted, Evidence, IDLE, Item, ItemFilter, NewCampaign, PersonUse, Points, SealedEvidence, Stage as CampaignStage,
     Standing as Confirmation, Tally,
+};
+pub use directories::{
+    DirectoryPerson, Email, Kept, KeptAccount, MOST_DIRECTORY_PEOPLE, Name, Narrow, Profile, ProfileError, ProvisioningError,
 };
 pub use grants::{
     Emergency, Entitlement, Figures, GrantFilter, Held, LONGEST_EMERGENCY, Line, MOST_APPROVALS, PathScope, Phase, Proposal, Readers,

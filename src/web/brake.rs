@@ -1,4 +1,4 @@
-//! Addresses that call too often what anybody may call.
+//! Addresses that call too often what anybody may call, and programs that call too often what only they may.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,12 +9,17 @@ use crate::clock::{SharedClock, Timestamp};
 /// One address may make so many calls at once, and one more each so long.
 const AT_ONCE: u32 = 30;
 const ONE_MORE: Duration = Duration::from_secs(2);
+/// A program that has something to say of many people, the same.
+const PROGRAM_AT_ONCE: u32 = 200;
+const PROGRAM_ONE_MORE: Duration = Duration::from_millis(40);
 /// Addresses remembered before those are forgotten that may call as often as anybody.
 const REMEMBERED: usize = 10_000;
 
 /// Holds back addresses that call too often.
 pub struct AddressBrake {
     clock: SharedClock,
+    at_once: u32,
+    one_more: Duration,
     /// Until when each address has used up what it may do.
     spent: Mutex<HashMap<String, Timestamp>>,
 }
@@ -22,7 +27,13 @@ pub struct AddressBrake {
 impl AddressBrake {
     #[must_use]
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, spent: Mutex::default() }
+        Self { clock, at_once: AT_ONCE, one_more: ONE_MORE, spent: Mutex::default() }
+    }
+
+    /// For programs, told apart by what they show.
+    #[must_use]
+    pub fn for_programs(clock: SharedClock) -> Self {
+        Self { at_once: PROGRAM_AT_ONCE, one_more: PROGRAM_ONE_MORE, ..Self::new(clock) }
     }
 
     /// # Errors
@@ -35,11 +46,11 @@ impl AddressBrake {
         }
         let until = spent.get(address).copied().unwrap_or(now).max(now);
         let ahead = until.since(now);
-        let beyond = ahead.saturating_sub(ONE_MORE * (AT_ONCE - 1));
+        let beyond = ahead.saturating_sub(self.one_more * (self.at_once - 1));
         if !beyond.is_zero() {
             return Err(beyond);
         }
-        spent.insert(address.to_owned(), until.plus(ONE_MORE));
+        spent.insert(address.to_owned(), until.plus(self.one_more));
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use crate::ids::RequestId;
 
 const CSRF: &str = "csrf";
 /// Characters of a user agent that an entry keeps.
-const USER_AGENT: usize = 300;
+pub(super) const USER_AGENT: usize = 300;
 
 /// The request around a handler, whoever makes it.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ mod hooks;
 mod page;
 mod pages;
 mod routes;
+mod scim;
 mod storage;
 mod upload;
 pub mod views;
@@ -67,6 +68,9 @@ pub struct Portal {
     pub hooks: AddressBrake,
     /// Who may open links of invitations now.
     pub invitations: AddressBrake,
+    /// Which directories may call now, by their tokens; and from where may be called without one that holds.
+    pub directories: AddressBrake,
+    pub strange_directories: AddressBrake,
     pub clock: SharedClock,
     pub entropy: Entropy,
     pub tokens: Tokens,
@@ -87,7 +91,8 @@ const LARGEST_FORM: usize = 64 * 1024;
 
 /// The portal's router, and the table of its routes.
 pub fn router(portal: &Arc<Portal>) -> (Router, Vec<Route>) {
-    let (router, table) = admin::routes(pages::routes(hooks::routes(routes::Routes::new()))).fallback(pages::nothing).into_parts();
+    let (router, table) =
+        admin::routes(pages::routes(scim::routes(hooks::routes(routes::Routes::new())))).fallback(pages::nothing).into_parts();
     let sessions = SessionManagerLayer::new(portal.accounts.sessions())
         .with_name("__Host-lectern")
         .with_same_site(SameSite::Strict)

@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::routing;
+use axum::routing::{self, MethodRouter};
 
 use super::AppState;
 
@@ -43,35 +43,68 @@ impl Routes {
         Self { router: Router::new(), table: Vec::new() }
     }
 
-    pub(super) fn get<G: Guard, H, T>(mut self, path: &'static str, handler: H) -> Self
+    pub(super) fn get<G: Guard, H, T>(self, path: &'static str, handler: H) -> Self
     where
         H: Handler<T, AppState>,
         T: FirstIs<G> + 'static,
     {
-        self.table.push(Route { method: "GET", path, guard: G::NAME });
-        self.router = self.router.route(path, routing::get(handler));
-        self
+        self.with::<G>("GET", path, routing::get(handler))
     }
 
-    pub(super) fn post<G: Guard, H, T>(mut self, path: &'static str, handler: H) -> Self
+    pub(super) fn post<G: Guard, H, T>(self, path: &'static str, handler: H) -> Self
     where
         H: Handler<T, AppState>,
         T: FirstIs<G> + 'static,
     {
-        self.table.push(Route { method: "POST", path, guard: G::NAME });
-        self.router = self.router.route(path, routing::post(handler));
+        self.with::<G>("POST", path, routing::post(handler))
+    }
+
+    pub(super) fn put<G: Guard, H, T>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: FirstIs<G> + 'static,
+    {
+        self.with::<G>("PUT", path, routing::put(handler))
+    }
+
+    pub(super) fn patch<G: Guard, H, T>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: FirstIs<G> + 'static,
+    {
+        self.with::<G>("PATCH", path, routing::patch(handler))
+    }
+
+    pub(super) fn delete<G: Guard, H, T>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: FirstIs<G> + 'static,
+    {
+        self.with::<G>("DELETE", path, routing::delete(handler))
+    }
+
+    /// Every method of this path that no other route takes.
+    pub(super) fn others<G: Guard, H, T>(self, path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: FirstIs<G> + 'static,
+    {
+        self.with::<G>("*", path, MethodRouter::new().fallback(handler))
+    }
+
+    fn with<G: Guard>(mut self, method: &'static str, path: &'static str, to: MethodRouter<AppState>) -> Self {
+        self.table.push(Route { method, path, guard: G::NAME });
+        self.router = self.router.route(path, to);
         self
     }
 
     /// As [`Routes::post`], for a form of so many bytes at most.
-    pub(super) fn post_large<G: Guard, H, T>(mut self, path: &'static str, most: usize, handler: H) -> Self
+    pub(super) fn post_large<G: Guard, H, T>(self, path: &'static str, most: usize, handler: H) -> Self
     where
         H: Handler<T, AppState>,
         T: FirstIs<G> + 'static,
     {
-        self.table.push(Route { method: "POST", path, guard: G::NAME });
-        self.router = self.router.route(path, routing::post(handler).layer(DefaultBodyLimit::max(most)));
-        self
+        self.with::<G>("POST", path, routing::post(handler).layer(DefaultBodyLimit::max(most)))
     }
 
     pub(super) fn fallback<G: Guard, H, T>(mut self, handler: H) -> Self

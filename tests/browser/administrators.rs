@@ -101,6 +101,7 @@ fn the_other_pages(browser: &Browser) {
         ("/admin/grants?state=ended", "Grants"),
         ("/admin/agencies", "Agency One"),
         ("/admin/agencies/new", "agency"),
+        ("/admin/agencies/agency-one/directory", "Tenant URL"),
         ("/admin/agreements/new", "agreement"),
         ("/admin/people", "First reviewer"),
         ("/admin/people/new", "E-mail"),
@@ -114,6 +115,17 @@ fn the_other_pages(browser: &Browser) {
         browser.until(words, || browser.words("body").to_lowercase().contains(&words.to_lowercase()));
         browser.inspect();
     }
+    // A directory's token, shown once, and revoked.
+    browser.go("/admin/agencies/agency-one/directory");
+    browser.fill("#name", "Entra");
+    browser.push("Make a token");
+    browser.until("the token", || browser.words("body").contains("lectern_directory_"));
+    browser.inspect();
+    browser.follow("I have passed it on");
+    browser.until("the list", || browser.place().ends_with("/directory"));
+    browser.inspect();
+    browser.push("Revoke Entra");
+    browser.until("its end", || browser.words("body").contains("Revoked by"));
     // From a list to one of it, and from an agency to its agreement.
     for (list, one) in
         [(Some("/admin/people"), "/admin/people/"), (Some("/admin/agencies"), "/admin/agencies/"), (None, "/admin/agreements/")]

@@ -60,6 +60,8 @@ mod reading;
 mod resets;
 /// The table of routes: who may go where, and how everybody else is turned away.
 mod routes;
+/// Agencies' identity directories (SCIM): what they are told, and what never follows of what they say.
+mod scim;
 /// Precise symbols, from indexes that indexers made.
 mod scip;
 /// Search over HTTP, held against a plain scan of the same files.

@@ -1,5 +1,6 @@
 //! The people an agreement names: nominated by one administrator, approved by another; and the terms each of them accepts.
 
+mod directed;
 mod list;
 mod store;
 
@@ -13,7 +14,7 @@ use crate::accounts::{AccountError, Accounts, Principal, StepUp, done_by};
 use crate::audit::{Context, Kind};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Tx};
-use crate::ids::{AccountId, AgreementId, NominationId, RoleChangeId};
+use crate::ids::{AccountId, AgreementId, DirectoryTokenId, NominationId, RoleChangeId};
 
 /// Where a nomination is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +50,8 @@ pub struct Nomination {
     pub stage: Stage,
     /// Absent for whom the command line named.
     pub nominated_by: Option<AccountId>,
+    /// The directory's token that it came through; whoever made that one nominated.
+    pub nominated_via: Option<DirectoryTokenId>,
     pub nominated_at: Timestamp,
     /// Absent also for whom one administrator named before a second had to approve it.
     pub decided: Option<Act>,
@@ -64,10 +67,19 @@ pub struct Nominee {
     pub agency: String,
     pub agreement: String,
     pub nominator: Option<String>,
+    /// The name of the directory's token that it came through.
+    pub directory: Option<String>,
     pub decider: Option<String>,
     /// The newest version of the agreement's terms that the person accepted.
     pub accepted: Option<i64>,
     pub disabled: bool,
+}
+
+/// Who enters a nomination: an administrator, by themselves or through a directory whose token they made. Nobody for the command line.
+#[derive(Clone, Copy)]
+struct Entrant<'a> {
+    by: Option<&'a AccountId>,
+    via: Option<&'a DirectoryTokenId>,
 }
 
 /// Terms that somebody has yet to accept.
@@ -157,7 +169,8 @@ impl Entitlements {
             only_administrators(by)?;
         }
         let id = NominationId::random(&self.entropy);
-        if !store::insert(tx, &id, agreement, account, by.map(Principal::account), self.clock.now()).await? {
+        let entrant = Entrant { by: by.map(Principal::account), via: None };
+        if !store::insert(tx, &id, agreement, account, entrant, self.clock.now()).await? {
             return Err(invalid("account", "Choose a reviewer of this agency whom the agreement does not name yet."));
         }
         let mut entry = draft(by, if by.is_some() { Kind::PersonNominated } else { Kind::AgreementPersonNamed });

@@ -6,10 +6,10 @@ use sqlx::{AssertSqlSafe, Row};
 use super::super::paging::{Conditions, List, Page, Turn};
 use super::super::steps::Act;
 use super::super::store::{act, by_ids, damaged, time};
-use super::{Nomination, NominationFilter, Nominee, PendingTerms, Stage};
+use super::{Entrant, Nomination, NominationFilter, Nominee, PendingTerms, Stage};
 use crate::clock::Timestamp;
 use crate::database::{Database, DatabaseError, Tx, violates_unique};
-use crate::ids::{AccountId, AgreementId, NominationId};
+use crate::ids::{AccountId, AgencyId, AgreementId, DirectoryTokenId, NominationId};
 
 fn nomination(row: &AnyRow) -> Result<Nomination, DatabaseError> {
     let state: String = row.try_get("state")?;
@@ -19,6 +19,7 @@ fn nomination(row: &AnyRow) -> Result<Nomination, DatabaseError> {
         account: AccountId::known(row.try_get::<String, _>("account_id")?),
         stage: Stage::ALL.into_iter().find(|stage| stage.as_str() == state).ok_or_else(|| damaged("a nomination without a known state"))?,
         nominated_by: row.try_get::<Option<String>, _>("nominated_by")?.map(AccountId::known),
+        nominated_via: row.try_get::<Option<String>, _>("nominated_via")?.map(DirectoryTokenId::known),
         nominated_at: time(row, "nominated_at")?,
         decided: act(row, "decided_by", "decided_at")?,
         reason: row.try_get("reason")?,
@@ -27,11 +28,12 @@ fn nomination(row: &AnyRow) -> Result<Nomination, DatabaseError> {
 
 const NOMINEES: &str =
     "SELECT n.*, a.name AS person_name, a.email AS person_email, a.disabled_at AS person_disabled, y.name AS agency_name,
-        g.reference AS agreement_reference, w.name AS nominator, d.name AS decider,
+        g.reference AS agreement_reference, w.name AS nominator, d.name AS decider, t.name AS directory,
         (SELECT MAX(t.version) FROM terms_accepted t WHERE t.agreement_id = n.agreement_id AND t.account_id = n.account_id) AS accepted
      FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
      JOIN agencies y ON y.id = g.agency_id
-     LEFT JOIN accounts w ON w.id = n.nominated_by LEFT JOIN accounts d ON d.id = n.decided_by";
+     LEFT JOIN accounts w ON w.id = n.nominated_by LEFT JOIN accounts d ON d.id = n.decided_by
+     LEFT JOIN directory_tokens t ON t.id = n.nominated_via";
 
 fn nominee(row: &AnyRow) -> Result<Nominee, DatabaseError> {
     Ok(Nominee {
@@ -41,6 +43,7 @@ fn nominee(row: &AnyRow) -> Result<Nominee, DatabaseError> {
         agency: row.try_get("agency_name")?,
         agreement: row.try_get("agreement_reference")?,
         nominator: row.try_get("nominator")?,
+        directory: row.try_get("directory")?,
         decider: row.try_get("decider")?,
         accepted: row.try_get("accepted")?,
         disabled: row.try_get::<Option<i64>, _>("person_disabled")?.is_some(),
@@ -100,22 +103,23 @@ pub(super) async fn insert(
     id: &NominationId,
     agreement: &AgreementId,
     account: &AccountId,
-    by: Option<&AccountId>,
+    entrant: Entrant<'_>,
     now: Timestamp,
 ) -> Result<bool, DatabaseError> {
-    let (state, decided_at) = if by.is_some() { (Stage::Nominated, None) } else { (Stage::Approved, Some(now.micros())) };
+    let (state, decided_at) = if entrant.by.is_some() { (Stage::Nominated, None) } else { (Stage::Approved, Some(now.micros())) };
     let done = sqlx::query(
-        "INSERT INTO nominations (id, agreement_id, account_id, state, nominated_by, nominated_at, decided_at)
-         SELECT $1, g.id, a.id, $4, $5, $6, $7 FROM agreements g JOIN accounts a ON a.agency_id = g.agency_id
+        "INSERT INTO nominations (id, agreement_id, account_id, state, nominated_by, nominated_at, decided_at, nominated_via)
+         SELECT $1, g.id, a.id, $4, $5, $6, $7, $8 FROM agreements g JOIN accounts a ON a.agency_id = g.agency_id
          WHERE g.id = $2 AND a.id = $3 AND a.role = 'reviewer' AND a.disabled_at IS NULL",
     )
     .bind(id.as_str())
     .bind(agreement.as_str())
     .bind(account.as_str())
     .bind(state.as_str())
-    .bind(by.map(|by| by.as_str().to_owned()))
+    .bind(entrant.by.map(|by| by.as_str().to_owned()))
     .bind(now.micros())
     .bind(decided_at)
+    .bind(entrant.via.map(|via| via.as_str().to_owned()))
     .execute(&mut **tx)
     .await;
     match done {
@@ -161,6 +165,57 @@ pub(super) async fn save(
         .execute(&mut **tx)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The agreements of an agency that have not ended and do not name the person, by reference.
+pub(super) async fn open_agreements(
+    tx: &mut Tx,
+    agency: &AgencyId,
+    account: &AccountId,
+    now: Timestamp,
+) -> Result<Vec<AgreementId>, DatabaseError> {
+    let rows = sqlx::query(
+        "SELECT g.id FROM agreements g WHERE g.agency_id = $1 AND g.ended_at IS NULL AND g.ends_at > $3
+             AND NOT EXISTS (SELECT 1 FROM nominations n
+                             WHERE n.agreement_id = g.id AND n.account_id = $2 AND n.state IN ('nominated', 'approved'))
+         ORDER BY g.reference",
+    )
+    .bind(agency.as_str())
+    .bind(account.as_str())
+    .bind(now.micros())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| Ok(AgreementId::known(row.try_get::<String, _>(0)?))).collect()
+}
+
+/// Withdraws a nomination by a directory's hand. False when somebody else was quicker.
+pub(super) async fn end_via(
+    tx: &mut Tx,
+    id: &NominationId,
+    from: Stage,
+    via: &DirectoryTokenId,
+    at: Timestamp,
+    reason: &str,
+) -> Result<bool, DatabaseError> {
+    let done = sqlx::query("UPDATE nominations SET state = $3, ended_via = $4, ended_at = $5, reason = $6 WHERE id = $1 AND state = $2")
+        .bind(id.as_str())
+        .bind(from.as_str())
+        .bind(Stage::Withdrawn.as_str())
+        .bind(via.as_str())
+        .bind(at.micros())
+        .bind(reason.to_owned())
+        .execute(&mut **tx)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether an agreement ever named the person.
+pub(super) async fn was_approved(tx: &mut Tx, account: &AccountId) -> Result<bool, DatabaseError> {
+    let row = sqlx::query("SELECT COUNT(*) FROM nominations WHERE account_id = $1 AND decided_at IS NOT NULL AND state <> 'refused'")
+        .bind(account.as_str())
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
 }
 
 /// Of agreements that have not ended and name the person: the newest terms, where the person has not accepted them.

@@ -184,6 +184,7 @@ async fn page(who: &SignedIn, portal: &AppState, agency: Agency, trouble: Troubl
         shell,
         people: accounts.into_iter().map(person_row).collect(),
         agreements: agreements.iter().map(|of| agreement_row(of, &agency.name, count_of(&in_force, of.id.as_str()), now)).collect(),
+        directory: super::directories::sentence(portal, &agency).await?,
         all_grants: grants.after.is_some().then(|| links::query("/admin/grants", &[("agency", &agency.slug)])),
         total_grants: grants.total,
         grants: grants.rows.iter().map(|line| grant_row(line, now)).collect(),

@@ -7,6 +7,7 @@ mod agreements;
 mod campaign_grants;
 mod campaigns;
 mod decisions;
+mod directories;
 mod documents;
 pub(super) mod fields;
 mod grants;
@@ -30,6 +31,7 @@ use serde::Deserialize;
 pub(super) use agreements::reminder_words;
 pub(super) use fields::last_moment;
 pub(super) use grants::{row as grant_row, scope_words};
+pub(super) use nominations::nominator;
 pub(super) use products::{all_alarms as product_alarms, version_row};
 
 use super::AppState;
@@ -65,6 +67,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post::<Administering, _, _>("/admin/agencies/{id}/edit", agencies::edit)
         .post::<Administering, _, _>("/admin/agencies/{id}/strike", agencies::strike)
         .post::<Administering, _, _>("/admin/agencies/{id}/restore", agencies::restore)
+        .get::<Administering, _, _>("/admin/agencies/{id}/directory", directories::show)
+        .post::<Administering, _, _>("/admin/agencies/{id}/directory/tokens", directories::make)
+        .post::<Administering, _, _>("/admin/agencies/{id}/directory/tokens/{token}/revoke", directories::revoke)
         .get::<Administering, _, _>("/admin/agreements", agreements::list)
         .get::<Administering, _, _>("/admin/agreements/new", agreements::form)
         .post::<Administering, _, _>("/admin/agreements/new", agreements::add)

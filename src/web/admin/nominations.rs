@@ -181,10 +181,19 @@ pub(super) fn row(nominee: &Nominee) -> NomineeRow {
         agreement: nominee.agreement.clone(),
         agreement_id: nominee.nomination.agreement.to_string(),
         accepted: nominee.accepted,
-        nominator: nominee.nominator.clone().unwrap_or_else(|| "the command line".to_owned()),
+        nominator: nominator(nominee),
         nominated_at: nominee.nomination.nominated_at.micros(),
         state,
         class,
+    }
+}
+
+/// Who nominated somebody, within a sentence.
+pub(in crate::web) fn nominator(nominee: &Nominee) -> String {
+    match (&nominee.directory, &nominee.nominator) {
+        (Some(token), Some(maker)) => format!("the agency's directory (token “{token}” of {maker})"),
+        (None, Some(name)) => name.clone(),
+        (_, None) => "the command line".to_owned(),
     }
 }
 
@@ -210,7 +219,11 @@ async fn page(who: &SignedIn, portal: &AppState, nominee: &Nominee, trouble: Tro
         may_approve: nominated && !own,
         may_refuse: nominated,
         may_withdraw: stage == Stage::Approved,
-        why_not: (nominated && own).then_some("You nominated this person, so another administrator has to approve it."),
+        why_not: match (nominated && own, &nominee.directory) {
+            (false, _) => None,
+            (true, None) => Some("You nominated this person, so another administrator has to approve it."),
+            (true, Some(_)) => Some("You made the token that nominated this person, so another administrator has to approve it."),
+        },
         reason: trouble.reason,
         errors: trouble.errors,
     })

@@ -66,7 +66,7 @@ pub(super) async fn list(who: Administering, State(portal): State<AppState>, Que
 /// How an account stands, in words and as a CSS class.
 const STATES: [(Standing, &str, &str); 4] = [
     (Standing::Active, "Active", "done"),
-    (Standing::Invited, "Invited", "look"),
+    (Standing::Invited, "No password yet", "look"),
     (Standing::Reset, "Password reset", "look"),
     (Standing::Locked, "Locked", "danger"),
 ];

@@ -215,7 +215,7 @@ pub(super) async fn page(who: &SignedIn, portal: &AppState, account: Account, tr
             (false, _, true) => Some("You locked this account, so another administrator has to unlock it."),
             _ => None,
         },
-        invitation: if account.joined { None } else { invitation.map(|of| invitation_view(&of, me, now)) },
+        invitation: if account.joined { None } else { Some(invitation.map_or_else(uninvited, |of| invitation_view(&of, me, now))) },
         resets: super::resets::choices(&account, me, reset.is_some()),
         reset: reset.map(|of| super::resets::view(&of, &account, me)),
         factor: factor(portal, &account).await?,
@@ -255,6 +255,17 @@ fn acts(account: &Account, may: bool) -> Vec<Doing> {
     acts
 }
 
+/// Of somebody whom their agency's directory entered.
+fn uninvited() -> InvitationView {
+    InvitationView {
+        sentence: "Their agency's directory entered them. Nobody has made a link for them yet.".to_owned(),
+        first: true,
+        may_approve: false,
+        may_withdraw: false,
+        why_not: None,
+    }
+}
+
 fn invitation_view(of: &Invitation, me: &AccountId, now: Timestamp) -> InvitationView {
     let by = of.inviter.as_deref().unwrap_or("the command line");
     let own = of.invited_by.as_ref() == Some(me);
@@ -270,6 +281,7 @@ fn invitation_view(of: &Invitation, me: &AccountId, now: Timestamp) -> Invitatio
     };
     InvitationView {
         sentence,
+        first: false,
         may_approve: proposed && !own,
         may_withdraw: proposed || of.is_live(now),
         why_not: (proposed && own).then_some("You made this link, so another administrator has to approve it."),

@@ -1,5 +1,6 @@
 //! The log as auditors read it. Looking at it is recorded before anything of it is shown.
 
+mod fields;
 pub(super) mod filter;
 mod names;
 mod words;
@@ -163,7 +164,7 @@ pub(super) async fn entry(who: Auditing, State(portal): State<AppState>, Path(in
         sentence: words::sentence(&entry),
         at: entry.at.micros(),
         refused: words::is_refused(&entry),
-        facts: words::facts(&entry),
+        facts: fields::facts(&entry),
         erased: entry.is_erased(),
         json: serde_json::to_string_pretty(&read(&entry.bytes)?).map_err(WebError::internal)?,
         leaf: HEXLOWER.encode(&entry.leaf),

@@ -152,7 +152,7 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
         asks.push(Ask {
             text: format!("{} of {} under {}", of.name, of.agency, of.agreement),
             what: "Nomination",
-            by: of.nominator.clone().unwrap_or_default(),
+            by: admin::nominator(of),
             own: of.nomination.nominated_by.as_ref() == Some(me),
             href: format!("/admin/nominations/{}", of.nomination.id),
         });

@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use crate::accounts::Role;
 use crate::audit::{Entry, Kind, Outcome};
-use crate::ids::AgencyId;
-use crate::web::views::audit::{EntryFact, LogRow};
+use crate::web::views::audit::LogRow;
 use crate::web::views::format::{count, counted};
 
 /// Characters of a line's subject at most; the entry's own page has all of it.
@@ -117,6 +116,34 @@ fn deed(entry: &Entry) -> String {
         Kind::AgreementEnded => format!("ended the agreement {}", fact(entry, "agreement")),
         Kind::AgreementPersonNamed => format!("named {} in the agreement {}", fact(entry, "account"), fact(entry, "agreement")),
         Kind::AgencyCreated => format!("added the agency {}", fact(entry, "agency")),
+        Kind::ListImported => format!("read in a file of {}", listed(entry)),
+        Kind::ListExported => format!("wrote {} to a file", listed(entry)),
+        Kind::ProductCreated => format!("added the product {place}"),
+        Kind::ProductChanged => format!("changed the product {place}: {}", changed(entry)),
+        Kind::VersionPublished => format!("published {place}"),
+        Kind::VersionQuarantined => format!("put {place} into quarantine"),
+        Kind::VersionReleaseAsked => match before(entry) {
+            "withdrawn" => format!("asked to put back {place}, which had been withdrawn"),
+            _ => format!("asked to release {place} from quarantine"),
+        },
+        Kind::VersionReleaseRefused => match before(entry) {
+            "return asked" => format!("refused to put back {place}, which stays withdrawn"),
+            _ => format!("refused to release {place}, which stays in quarantine"),
+        },
+        Kind::VersionReleased => match before(entry) {
+            "return asked" => format!("put back {place}, which had been withdrawn"),
+            _ => format!("released {place} from quarantine"),
+        },
+        Kind::VersionWithdrawn => format!("withdrew {place}"),
+        Kind::MirrorTagMoveAcknowledged => format!("acknowledged that the tag or branch of {place} was moved at its origin"),
+        _ => deed_about_people(entry),
+    }
+}
+
+/// The same of accounts and of agencies' directories; and of what has no words of its own.
+fn deed_about_people(entry: &Entry) -> String {
+    let subject = || shortened(&subject(entry));
+    match entry.kind {
         Kind::AccountCreated => format!("opened the account of {}", fact(entry, "account")),
         Kind::AccountInvited => match entry.facts.get("second_needed") {
             Some(Value::Bool(true)) => {
@@ -148,27 +175,23 @@ fn deed(entry: &Entry) -> String {
         Kind::AccountResetWithdrawn => format!("withdrew the reset of the {} of the account of {}", reset(entry), fact(entry, "account")),
         Kind::AccountResetUsed => "chose another password after a reset".to_owned(),
         Kind::AccountSessionsEnded => format!("ended the sessions of {}", fact(entry, "account")),
-        Kind::ListImported => format!("read in a file of {}", listed(entry)),
-        Kind::ListExported => format!("wrote {} to a file", listed(entry)),
-        Kind::ProductCreated => format!("added the product {place}"),
-        Kind::ProductChanged => format!("changed the product {place}: {}", changed(entry)),
-        Kind::VersionPublished => format!("published {place}"),
-        Kind::VersionQuarantined => format!("put {place} into quarantine"),
-        Kind::VersionReleaseAsked => match before(entry) {
-            "withdrawn" => format!("asked to put back {place}, which had been withdrawn"),
-            _ => format!("asked to release {place} from quarantine"),
-        },
-        Kind::VersionReleaseRefused => match before(entry) {
-            "return asked" => format!("refused to put back {place}, which stays withdrawn"),
-            _ => format!("refused to release {place}, which stays in quarantine"),
-        },
-        Kind::VersionReleased => match before(entry) {
-            "return asked" => format!("put back {place}, which had been withdrawn"),
-            _ => format!("released {place} from quarantine"),
-        },
-        Kind::VersionWithdrawn => format!("withdrew {place}"),
-        Kind::MirrorTagMoveAcknowledged => format!("acknowledged that the tag or branch of {place} was moved at its origin"),
+        Kind::AccountChanged => "gave an account another name or address that nobody was invited to yet".to_owned(),
+        Kind::DirectoryTokenMade => format!("made the token {} for an agency's directory", subject()),
+        Kind::DirectoryTokenRevoked => format!("revoked the token {} of an agency's directory", subject()),
+        Kind::DirectoryPersonEntered => format!("entered a person{}", stated(entry)),
+        Kind::DirectoryPersonChanged => format!("changed what it says of a person{}", stated(entry)),
+        Kind::DirectoryPersonRemoved => "removed a person, whose access ended with that".to_owned(),
         kind => format!("did this: {}, {}", kind.words(), subject()).trim_end_matches([' ', ',']).to_owned(),
+    }
+}
+
+/// What a directory's word on a person's being active came to; nothing where it stayed as it was.
+fn stated(entry: &Entry) -> &'static str {
+    let active = |when: &str| entry.facts.get(when).and_then(|of| of.get("active")).and_then(Value::as_bool);
+    match (active("before"), active("after")) {
+        (before, Some(true)) if before != Some(true) => ", whom it nominates",
+        (before, Some(false)) if before != Some(false) => ", who is not, or no longer, the agency's: their access ended with that",
+        _ => "",
     }
 }
 
@@ -241,74 +264,6 @@ fn changed(entry: &Entry) -> String {
     after.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Every field of an entry but its time and kind, those of the personal part included.
-pub(super) fn facts(entry: &Entry) -> Vec<EntryFact> {
-    let mut list = List(Vec::new());
-    let personal = entry.personal.clone().unwrap_or_default();
-    list.add("Outcome", Some(outcome(entry)));
-    list.add("Person", personal.name.as_deref());
-    list.add("E-mail address", personal.email.as_deref());
-    list.add("Agency", personal.agency_name.as_deref());
-    if let Some(actor) = &entry.actor {
-        list.add("Role", Some(&label(&actor.role)));
-        list.add_mono("Account", Some(actor.account.as_str()));
-        list.add_mono("Agency's id", actor.agency.as_ref().map(AgencyId::as_str));
-        list.add_mono("Session", actor.session.as_deref());
-    }
-    list.add("Searched for", personal.query.as_deref());
-    if let Some(place) = &entry.place {
-        list.add("Product", Some(&place.product));
-        list.add("Version", place.version.as_deref());
-        list.add_mono("Commit", place.commit.as_deref());
-        list.add_mono("Path", place.path.as_ref().map(|path| if path.text.is_empty() { "/" } else { &path.text }));
-        list.add_mono("Path's bytes, in hexadecimal", place.path.as_ref().and_then(|path| path.hex.as_deref()));
-        list.add_mono("Blob", place.blob.as_deref());
-        list.add("Lines", place.lines.map(|(from, to)| format!("{from} to {to}")).as_deref());
-    }
-    if let Some(basis) = &entry.basis {
-        list.add_mono("Grant", Some(basis.entitlement.as_str()));
-        list.add_mono("Agreement", Some(basis.agreement.as_str()));
-    }
-    for (name, value) in entry.facts.iter().filter(|(name, _)| *name != "places") {
-        list.add(&label(name), Some(&plain(value)));
-    }
-    for shown in entry.shown() {
-        let (versions, path) = (shown.versions.join(", "), &shown.path.text);
-        let mut words = format!("{} {versions}", shown.product);
-        if let Some(commit) = &shown.commit {
-            words.push_str(&format!(" {}", commit.get(..10).unwrap_or(commit)));
-        }
-        words.push_str(if shown.message { " its message" } else { "" });
-        if !path.is_empty() || !shown.message {
-            words.push_str(&format!(" {path}"));
-        }
-        list.add_mono("Shown", Some(&words));
-    }
-    list.add("Network address", personal.address.as_deref());
-    list.add("Browser", personal.user_agent.as_deref());
-    list.add_mono("Request", Some(entry.request.as_str()));
-    list.add_mono("Commitment to the personal part", entry.details.as_deref());
-    list.0
-}
-
-struct List(Vec<EntryFact>);
-
-impl List {
-    fn add(&mut self, label: &str, value: Option<&str>) {
-        self.push(label, value, false);
-    }
-
-    fn add_mono(&mut self, label: &str, value: Option<&str>) {
-        self.push(label, value, true);
-    }
-
-    fn push(&mut self, label: &str, value: Option<&str>, mono: bool) {
-        if let Some(value) = value {
-            self.0.push(EntryFact { label: label.to_owned(), value: visible(value), mono });
-        }
-    }
-}
-
 pub(super) fn is_refused(entry: &Entry) -> bool {
     entry.outcome == Outcome::Denied
 }
@@ -321,7 +276,7 @@ pub(super) fn shown(entry: &Entry) -> usize {
     }
 }
 
-fn outcome(entry: &Entry) -> &'static str {
+pub(super) fn outcome(entry: &Entry) -> &'static str {
     match (entry.outcome, entry.kind) {
         (Outcome::Permitted, Kind::SessionOpened) => "let in",
         (Outcome::Permitted, Kind::AuditExported) => "handed out",
@@ -373,7 +328,7 @@ fn subject(entry: &Entry) -> String {
             None => filters(entry),
         },
         (Kind::AccessDenied, None) => fact("page").or_else(|| fact("reason")).unwrap_or_default(),
-        _ => ["reference", "name", "product", "account", "agreement", "agency", "format", "origin"]
+        _ => ["reference", "name", "product", "account", "user", "agreement", "agency", "format", "origin"]
             .iter()
             .find_map(|name| fact(name))
             .unwrap_or_default(),
@@ -420,7 +375,7 @@ pub(super) fn label(name: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(values) if values.iter().any(Value::is_object) => values.iter().map(plain).collect::<Vec<_>>().join("; "),
@@ -438,7 +393,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Characters that would hide, or change the order of what stands beside them, written out: what readers asked for may hold any.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let hides = |c: char| {
         c.is_control() || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
@@ -451,10 +406,11 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::fields::facts;
     use super::*;
     use crate::audit::{Actor, Draft, Entry, PathText, Place, Shown};
     use crate::clock::Timestamp;
-    use crate::ids::{AccountId, RequestId};
+    use crate::ids::{AccountId, AgencyId, RequestId};
 
     pub(in crate::web::pages::audit) fn draft_of(kind: Kind) -> Draft {
         let actor = Actor {

@@ -72,6 +72,8 @@ pub struct AgencyPage {
     pub reason: String,
     pub errors: FieldErrors,
     pub people: Vec<PersonRow>,
+    /// How its identity directory stands, where it has one.
+    pub directory: Option<String>,
     pub agreements: Vec<AgreementRow>,
     /// The newest, how many there are, and where the others are listed.
     pub grants: Vec<GrantRow>,

@@ -2,6 +2,7 @@
 
 pub mod agencies;
 pub mod campaigns;
+pub mod directories;
 pub mod grants;
 pub mod imports;
 pub mod people;

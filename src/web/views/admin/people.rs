@@ -39,7 +39,7 @@ pub struct PersonRow {
     pub role: Role,
     /// The agency's name, of reviewers; may be empty.
     pub agency: String,
-    /// "Active", "Invited", "Locked".
+    /// "Active", "No password yet", "Locked".
     pub state: &'static str,
     /// The CSS class of the state.
     pub class: &'static str,
@@ -160,6 +160,8 @@ pub struct Doing {
 #[derive(Clone, Debug)]
 pub struct InvitationView {
     pub sentence: String,
+    /// There was none before.
+    pub first: bool,
     pub may_approve: bool,
     pub may_withdraw: bool,
     pub why_not: Option<&'static str>,
