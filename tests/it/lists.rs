@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use lectern::clock::{Clock, Timestamp};
 use lectern::entitlements::{
-    AgreementFilter, GrantFilter, NewAgency, NewAgreement, NominationFilter, NominationStage, PAGE, Phase, Standing, SubjectKind, Turn,
-    Window,
+    AgreementFilter, GrantFilter, NewAgency, NewAgreement, NewCampaign, NominationFilter, NominationStage, PAGE, Phase, Standing, Subject,
+    SubjectKind, Turn, Window,
 };
 
 use crate::harness::client::Client;
@@ -117,6 +117,9 @@ async fn the_database_tells_the_phase_of_a_grant_as_the_rules_do(backend: Backen
     suspend(&portal, SubjectKind::Agency, two.id.as_str()).await;
     let mut seen = BTreeSet::new();
     let start = portal.clock.now();
+    let subject = Some(Subject { kind: SubjectKind::Agency, id: three.id.to_string(), name: String::new() });
+    let spring = NewCampaign { name: "Spring".to_owned(), subject, due: start.plus(DAY) };
+    portal.rooms.entitlements.open_campaign(spring, &by.step_up, &context).await.unwrap();
     let instant = std::time::Duration::from_micros(1);
     for at in [start, start.plus(DAY).minus(instant), start.plus(DAY), start.plus(2 * DAY), start.plus(3 * DAY), start.plus(731 * DAY)] {
         portal.clock.set(at);

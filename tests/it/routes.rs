@@ -40,7 +40,7 @@ pub(crate) fn is_open(route: &Route) -> bool {
 }
 
 /// Routes for which no session counts: a token opens them, which the tests of directories see to.
-fn is_for_programs(route: &Route) -> bool {
+pub(crate) fn is_for_programs(route: &Route) -> bool {
     route.guard == "directory's token"
 }
 

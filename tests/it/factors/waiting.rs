@@ -8,7 +8,7 @@ use lectern::config::FactorPolicy;
 use super::{DOOR, PAGE, enrol, give, knock};
 use crate::harness::client::{Client, ORIGIN, csrf_in, form};
 use crate::harness::{Backend, Portal, on_both};
-use crate::routes::{address, is_open};
+use crate::routes::{address, is_for_programs, is_open};
 
 on_both! {
     a_session_that_waits_for_a_code_is_nobody
@@ -30,7 +30,7 @@ async fn a_session_that_waits_for_a_code_is_nobody(backend: Backend) {
     for client in waiting {
         let csrf = csrf_in(&client.get(DOOR).await.is(200).text()).unwrap();
         let size = portal.rooms.log.size().await.unwrap();
-        for route in portal.routes.iter().filter(|route| !is_open(route) && route.guard != "password given") {
+        for route in portal.routes.iter().filter(|route| !is_open(route) && !is_for_programs(route) && route.guard != "password given") {
             let address = address(route);
             let stranger = portal.stranger();
             if route.method == "GET" {
@@ -66,7 +66,7 @@ async fn where_a_factor_is_due_nothing_else_answers(backend: Backend) {
         let csrf = csrf_in(&client.get(PAGE).await.is(200).text()).unwrap();
         let size = portal.rooms.log.size().await.unwrap();
         let mut named = Vec::new();
-        for route in portal.routes.iter().filter(|route| !is_open(route) && route.guard != "password given") {
+        for route in portal.routes.iter().filter(|route| !is_open(route) && !is_for_programs(route) && route.guard != "password given") {
             if ["signed in, factor or not", "signed in or a token"].contains(&route.guard) {
                 named.push(format!("{} {}", route.method, route.path));
                 continue;

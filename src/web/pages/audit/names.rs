@@ -28,7 +28,8 @@ pub(in crate::web::pages) async fn named(portal: &AppState, mut entries: Vec<Ent
 }
 
 fn is_id(text: &str) -> bool {
-    NAMED.iter().any(|prefix| text.starts_with(prefix)) && text.len() <= 40
+    let letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    letters && text.len() <= 40 && NAMED.iter().any(|prefix| text.starts_with(prefix))
 }
 
 fn collect(value: &Value, ids: &mut BTreeSet<String>) {
