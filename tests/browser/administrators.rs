@@ -125,7 +125,7 @@ fn the_other_pages(browser: &Browser) {
     browser.until("the list", || browser.place().ends_with("/directory"));
     browser.inspect();
     browser.push("Revoke Entra");
-    browser.until("its end", || browser.words("body").contains("Revoked by"));
+    browser.until("its end", || browser.words("body").contains("Nothing is taken with this token"));
     // From a list to one of it, and from an agency to its agreement.
     for (list, one) in
         [(Some("/admin/people"), "/admin/people/"), (Some("/admin/agencies"), "/admin/agencies/"), (None, "/admin/agreements/")]
