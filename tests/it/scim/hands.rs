@@ -108,7 +108,7 @@ impl World {
         let other = 1 - agency;
         let before = self.stand(other).await;
         let mut profile = user(&email);
-        profile["active"] = json!(verb % 3 != 0);
+        profile["active"] = json!(!verb.is_multiple_of(3));
         let answer = match verb {
             0 | 1 => directory.post("/Users", profile).await,
             2 => directory.delete(&path).await,
