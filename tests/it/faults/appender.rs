@@ -122,8 +122,8 @@ pub(super) enum Said {
     Database,
     /// The log is open and has so many entries.
     Open(u64),
-    /// It could not be opened.
-    NotOpened(String),
+    /// It could not be opened, and when that was found.
+    NotOpened(String, i64),
     /// An entry is durable.
     Receipt {
         index: u64,
@@ -144,7 +144,7 @@ impl Said {
     /// Whether it is an answer that was given before that time.
     pub(super) fn is_before(&self, time: i64) -> bool {
         match self {
-            Self::Receipt { at, .. } | Self::Checkpoint(_, at) => *at < time,
+            Self::Receipt { at, .. } | Self::Checkpoint(_, at) | Self::NotOpened(_, at) => *at < time,
             _ => true,
         }
     }
@@ -211,18 +211,18 @@ async fn work(orders: Orders) {
     let config = Config::load(&orders.config).unwrap();
     let _lock = match installation::lock(&config) {
         Ok(lock) => lock,
-        Err(problem) => return say(&Said::NotOpened(format!("{problem:#}"))),
+        Err(problem) => return say(&Said::NotOpened(format!("{problem:#}"), SystemClock.now().micros())),
     };
     let entropy = Entropy::system().unwrap();
     let database = match installation::database(&config).await {
         Ok(database) => database,
-        Err(problem) => return say(&Said::NotOpened(format!("{problem:#}"))),
+        Err(problem) => return say(&Said::NotOpened(format!("{problem:#}"), SystemClock.now().micros())),
     };
     say(&Said::Database);
     let clock: SharedClock = Arc::new(SystemClock);
     let log = match installation::log(&config, &database, &clock, &entropy).await {
         Ok(log) => log,
-        Err(problem) => return say(&Said::NotOpened(format!("{problem:#}"))),
+        Err(problem) => return say(&Said::NotOpened(format!("{problem:#}"), SystemClock.now().micros())),
     };
     let Ok(size) = log.size().await else { return };
     say(&Said::Open(size));

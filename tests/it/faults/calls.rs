@@ -52,7 +52,7 @@ impl Series {
                 closed |= said == Said::Closed;
                 match &said {
                     // It saw the fault as it opened.
-                    Said::NotOpened(_) => continue,
+                    Said::NotOpened(..) => continue,
                     Said::Refused(why) => refused = Some(why.clone()),
                     Said::Receipt { index, .. } if SHUT_UNTIL_RESTART && self.shuts => {
                         assert_eq!(refused, None, "{index} was acknowledged after a write had failed");

@@ -108,7 +108,7 @@ impl Judge {
                 let last = self.acknowledged.last_key_value().map_or(0, |(index, _)| index + 1);
                 assert!(*size >= last, "I2: it opened with {size} entries, and {last} were acknowledged");
             }
-            Said::NotOpened(why) => panic!("the log was not opened: {why}"),
+            Said::NotOpened(why, _) => panic!("the log was not opened: {why}"),
             Said::Begun | Said::Database | Said::Closed => {}
         }
     }

@@ -115,7 +115,7 @@ fn open(installation: &Installation) -> Result<u64, String> {
     while let Some(said) = appender.next() {
         match said {
             Said::Open(size) => opened = Some(Ok(size)),
-            Said::NotOpened(why) => opened = Some(Err(why)),
+            Said::NotOpened(why, _) => opened = Some(Err(why)),
             _ => {}
         }
     }
