@@ -87,9 +87,7 @@ impl Accounts {
         let found = store::hold(&mut tx, id).await?.ok_or(AccountError::Unknown)?;
         taken(&mut tx, LIFE, (found.stage(), Verb::Unlock), found.locked_by.as_ref(), by.account()).await?;
         store::unlock(&mut tx, id).await?;
-        self.log.append_in(&mut tx, done_by(by, Kind::AccountEnabled).fact("account", json!(id.as_str())), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, done_by(by, Kind::AccountEnabled).fact("account", json!(id.as_str())), context).await
     }
 
     /// That whoever is left after a change to somebody of this role can still approve something.
@@ -130,9 +128,7 @@ impl Accounts {
         let ended = Sessions::revoke_all_but(&mut tx, account, by.session()).await?;
         let mut entry = done_by(by, Kind::AccountSessionsEnded).fact("account", json!(account.as_str()));
         entry = entry.fact("sessions", json!(ended));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(ended)
+        self.log.commit(tx, entry, context).await.map(|()| ended)
     }
 }
 

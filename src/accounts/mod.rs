@@ -302,9 +302,7 @@ impl Accounts {
         let mut draft = drafted(by, Kind::AccountCreated);
         draft = draft.fact("account", json!(account.id.as_str()));
         draft = draft.fact("role", json!(account.role.as_str()));
-        if let Some(agency) = &account.agency {
-            draft = draft.fact("agency", json!(agency.id.as_str()));
-        }
+        draft = draft.fact_if("agency", account.agency.as_ref().map(|agency| agency.id.as_str()));
         self.log.append_in(tx, draft, context).await?;
         Ok(())
     }

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::audit::{Actor, Context, Draft, Kind, Outcome, Personal};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
 
 /// What was typed, and where it came from.
 pub struct Attempt {
@@ -209,9 +208,7 @@ impl Accounts {
         }
         let ended = Sessions::revoke_all_but(&mut tx, who.account(), who.session()).await?;
         let entry = done_by(who, Kind::AccountPasswordChanged).fact("account", json!(who.account().as_str()));
-        self.log.append_in(&mut tx, entry.fact("sessions", json!(ended)), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(ended)
+        self.log.commit(tx, entry.fact("sessions", json!(ended)), context).await.map(|()| ended)
     }
 
     /// Proof that the person confirmed who they are within the configured minutes; none when that is too long ago.

@@ -221,6 +221,15 @@ impl Draft {
         self
     }
 
+    /// As [`Draft::fact`], where there is something to tell.
+    #[must_use]
+    pub fn fact_if(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.fact(name, value),
+            None => self,
+        }
+    }
+
     /// Adds places to the fact `places`, by which the auditor's filters find this entry, too.
     #[must_use]
     pub fn showing(mut self, places: impl IntoIterator<Item = Shown>) -> Self {

@@ -289,6 +289,19 @@ impl Log {
         receipts.first().copied().ok_or(LogUnavailable::Draft(DraftError::Nothing))
     }
 
+    /// Commits a transaction with the entry that tells of it: neither stands without the other.
+    ///
+    /// # Errors
+    /// As [`Log::append_in`]; also when the transaction was not committed, or nobody can tell.
+    pub async fn commit<E>(&self, mut tx: Tx, draft: Draft, context: &Context) -> Result<(), E>
+    where
+        E: From<LogUnavailable> + From<DatabaseError>,
+    {
+        self.append_in(&mut tx, draft, context).await?;
+        tx.commit().await.map_err(DatabaseError::from)?;
+        Ok(())
+    }
+
     /// As [`Log::append_in`], for several entries at once.
     ///
     /// # Errors

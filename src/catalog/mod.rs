@@ -263,9 +263,7 @@ impl Catalog {
         draft = draft.fact("source", json!(product.source));
         draft = draft.fact("tags", json!(product.tags));
         draft = draft.fact("branches", json!(product.branches));
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(product)
+        self.log.commit(tx, draft, context).await.map(|()| product)
     }
 
     /// Publishes what a fetch brought, or puts it into quarantine: new references as versions, moved ones as a note beside theirs. The
@@ -304,13 +302,7 @@ impl Catalog {
                 draft = draft.fact("ref", json!(new.reference));
                 draft = draft.fact("signature", json!(new.signature.as_str()));
                 let (verdict, about) = new.verdict.parts();
-                draft = draft.fact("verdict", json!(verdict));
-                if let Some(about) = about {
-                    draft = draft.fact("signer", json!(about));
-                }
-                if let Some(tag) = &new.tag {
-                    draft = draft.fact("tag", json!(tag));
-                }
+                draft = draft.fact("verdict", json!(verdict)).fact_if("signer", about).fact_if("tag", new.tag.as_deref());
                 drafts.push(draft);
                 published.new.push(new.name.clone());
                 if arrival == Arrival::Quarantined {

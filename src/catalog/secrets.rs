@@ -6,7 +6,7 @@ use super::{Catalog, CatalogError, Product, about, store};
 use crate::accounts::{StepUp, done_by};
 use crate::audit::{Context, Kind};
 use crate::clock::Timestamp;
-use crate::database::{DatabaseError, Tx};
+use crate::database::Tx;
 use crate::ids::{AccountId, ProductId};
 use crate::sealing::Secret;
 
@@ -88,7 +88,7 @@ impl Catalog {
 
     async fn changed(
         &self,
-        mut tx: Tx,
+        tx: Tx,
         (product, purpose): (&Product, Purpose),
         (before, after): (Option<&str>, Option<&str>),
         by: &StepUp,
@@ -98,9 +98,7 @@ impl Catalog {
         let state = |told: Option<&str>| json!({ purpose.as_str(): told.unwrap_or("none") });
         let draft = done_by(by.principal(), Kind::ProductChanged).at(about(&product.name, None));
         let draft = draft.fact("before", state(before)).fact("after", state(after));
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, draft, context).await
     }
 }
 

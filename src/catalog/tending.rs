@@ -113,9 +113,7 @@ impl Catalog {
         draft = draft.fact("from", json!(version.commit));
         draft = draft.fact("to", json!(moved_to));
         draft = draft.fact("reason", json!(act.reason));
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, draft, context).await
     }
 
     /// Changes what is set for a product; nothing is written where all of it is so already.
@@ -141,9 +139,7 @@ impl Catalog {
         let mut draft = done_by(by.principal(), Kind::ProductChanged).at(about(&product.name, None));
         draft = draft.fact("before", old);
         draft = draft.fact("after", new);
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, draft, context).await
     }
 
     /// Asks for a synchronisation of each product whose schedule says that one is due. True when there was one.

@@ -100,9 +100,12 @@ impl Entitlements {
         Ok(store::names(&self.database, &ids).await?)
     }
 
-    /// How `by` stands to whoever asked for something.
-    async fn kinship(&self, tx: &mut Tx, asked: &AccountId, by: &AccountId) -> Result<Kinship, EntitlementError> {
-        Ok(accounts::kinship(tx, asked, by).await?)
+    /// How `by` stands to whoever asked for something: to nobody, when nobody did.
+    async fn kinship<'a>(&self, tx: &mut Tx, asked: impl Into<Option<&'a AccountId>>, by: &AccountId) -> Result<Kinship, EntitlementError> {
+        match asked.into() {
+            Some(asked) => Ok(accounts::kinship(tx, asked, by).await?),
+            None => Ok(Kinship::Independent),
+        }
     }
 }
 

@@ -112,9 +112,7 @@ impl Inspection {
             return Err(taken(&saved.name));
         }
         let draft = done_by(by, Kind::SearchSaved).fact("search", json!(saved.id.as_str())).query(words(&saved.name, &saved.query));
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(saved.id)
+        self.log.commit(tx, draft, context).await.map(|()| saved.id)
     }
 
     /// Gives a saved search another name.
@@ -130,9 +128,7 @@ impl Inspection {
         }
         let draft =
             done_by(by, Kind::SearchSaved).fact("search", json!(id.as_str())).fact("renamed", true).query(words(&name, &saved.query));
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, draft, context).await
     }
 
     /// Keeps it no longer.
@@ -144,9 +140,7 @@ impl Inspection {
         let saved = store::find(&mut tx, by.account(), id).await?.ok_or(InspectionError::Unknown)?;
         store::remove(&mut tx, by.account(), id).await?;
         let draft = done_by(by, Kind::SearchRemoved).fact("search", json!(id.as_str())).query(words(&saved.name, &saved.query));
-        self.log.append_in(&mut tx, draft, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, draft, context).await
     }
 
     /// Notes that a saved search of this person was run again; another's is left alone. The search has an entry of its own.

@@ -17,7 +17,6 @@ pub(crate) use people::Claim;
 use super::{AccountError, Accounts, Agency, StepUp, done_by, invalid, only_administrators};
 use crate::audit::{Actor, Context, Draft, Kind, Outcome, Personal};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
 use crate::ids::{AccountId, AgencyId, DirectoryTokenId, Entropy};
 
 /// How long a token can hold, in days.
@@ -163,9 +162,7 @@ impl Accounts {
         store::insert(&mut tx, &new).await?;
         let mut entry = done_by(by, Kind::DirectoryTokenMade).fact("agency", json!(agency.as_str())).fact("token", json!(id.as_str()));
         entry = entry.fact("name", json!(name)).fact("expires", json!(new.expires_at.to_string()));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok((id, secret))
+        self.log.commit(tx, entry, context).await.map(|()| (id, secret))
     }
 
     /// Takes a token out of force, from the next request on.
@@ -182,9 +179,7 @@ impl Accounts {
         let name = store::revoke(&mut tx, agency, id, by.account(), self.clock.now()).await?.ok_or(AccountError::Conflict)?;
         let mut entry = done_by(by, Kind::DirectoryTokenRevoked).fact("agency", json!(agency.as_str()));
         entry = entry.fact("token", json!(id.as_str())).fact("name", json!(name));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// The tokens of an agency's directory, the newest first, those that hold no longer among them.

@@ -158,9 +158,7 @@ impl Accounts {
         }
         let mut entry = drafted(by, Kind::AccountInvited).fact("account", json!(account.id.as_str()));
         entry = entry.fact("invitation", json!(new.id.as_str())).fact("role", json!(account.role.as_str()));
-        if let Some(agency) = &account.agency {
-            entry = entry.fact("agency", json!(agency.id.as_str()));
-        }
+        entry = entry.fact_if("agency", account.agency.as_ref().map(|agency| agency.id.as_str()));
         entry = entry.fact("expires", json!(new.expires_at.to_string())).fact("second_needed", json!(new.stage == Stage::Proposed));
         self.log.append_in(tx, entry, context).await?;
         Ok(link)
@@ -193,9 +191,7 @@ impl Accounts {
             return Err(AccountError::Conflict);
         }
         let entry = about(by, Kind::AccountInvitationApproved, &found).fact("expires", json!(act.at.plus(LASTS).to_string()));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Takes the link out of force, at once.
@@ -247,9 +243,7 @@ impl Accounts {
         entry = entry.fact("account", json!(account.id.as_str())).fact("invitation", json!(found.id.as_str()));
         entry.actor = Some(actor_of(&account));
         entry.personal = personal_of(&account);
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(account)
+        self.log.commit(tx, entry, context).await.map(|()| account)
     }
 }
 

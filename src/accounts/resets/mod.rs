@@ -166,9 +166,7 @@ impl Accounts {
         self.make_way(&mut tx, &found.id, Some(by), context).await?;
         let (reset, code) = self.enter_reset(&mut tx, (&found, what), &reason, Some(by), None).await?;
         let entry = about(done_by(by, Kind::AccountResetProposed), &reset).fact("reason", json!(reason));
-        self.log.append_in(&mut tx, entry.fact("expires", json!(reset.expires_at.to_string())), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok((reset.id, code))
+        self.log.commit(tx, entry.fact("expires", json!(reset.expires_at.to_string())), context).await.map(|()| (reset.id, code))
     }
 
     /// Resets at once, by the operator of the machine, who answers for it: for when no two administrators are left who could. For a password
@@ -243,9 +241,7 @@ impl Accounts {
             return Err(AccountError::Conflict);
         }
         let entry = about(done_by(by, Kind::AccountResetRefused), &found).fact("reason", json!(reason));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Takes back what was proposed, or the link out of force. A password that was reset stays so.
@@ -257,9 +253,7 @@ impl Accounts {
         if !store::end(&mut tx, id, (found.stage, to), (Some(by.account()), self.clock.now())).await? {
             return Err(AccountError::Conflict);
         }
-        self.log.append_in(&mut tx, about(done_by(by, Kind::AccountResetWithdrawn), &found), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, about(done_by(by, Kind::AccountResetWithdrawn), &found), context).await
     }
 
     /// Whose reset a link opens; `None` for one that is used, withdrawn, too old, or was never made.
@@ -293,9 +287,7 @@ impl Accounts {
         let mut entry = about(drafted(None, Kind::AccountResetUsed), &found);
         entry.actor = Some(actor_of(&account));
         entry.personal = personal_of(&account);
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(account)
+        self.log.commit(tx, entry, context).await.map(|()| account)
     }
 
     /// Somebody who has what is to be reset, and the reason as it is recorded.

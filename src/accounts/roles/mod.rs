@@ -9,7 +9,7 @@ use super::steps::{Act, Hand, Step, TransitionError};
 use super::store as accounts_store;
 use super::{AccountError, Accounts, Principal, Role, Sessions, StepUp, done_by, invalid, only_administrators, reason_of, taken};
 use crate::audit::{Context, Draft, Kind};
-use crate::database::{DatabaseError, Tx};
+use crate::database::Tx;
 use crate::ids::{AccountId, AgencyId, RoleChangeId};
 
 /// Where a change of a role is in its life.
@@ -89,9 +89,7 @@ impl Accounts {
             return Err(invalid("role", "A change of their role waits for a decision already."));
         }
         let change = store::load(&mut tx, &id).await?.ok_or(AccountError::Unknown)?;
-        self.log.append_in(&mut tx, about(by, Kind::RoleChangeProposed, &change).fact("reason", json!(reason)), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(id)
+        self.log.commit(tx, about(by, Kind::RoleChangeProposed, &change).fact("reason", json!(reason)), context).await.map(|()| id)
     }
 
     /// The change of a person's role that waits for a decision.
@@ -108,9 +106,7 @@ impl Accounts {
         let reason = reason_of(reason)?;
         let mut tx = self.database.begin().await?;
         let change = self.decide(&mut tx, id, Verb::Refuse, Some(&reason), by).await?;
-        self.log.append_in(&mut tx, about(by, Kind::RoleChangeRefused, &change).fact("reason", json!(reason)), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, about(by, Kind::RoleChangeRefused, &change).fact("reason", json!(reason)), context).await
     }
 
     /// Gives the person the role that was proposed and ends their sessions, within a transaction in which whatever hangs on the old role

@@ -110,9 +110,7 @@ impl Accounts {
         let ended = Sessions::revoke_all_but(&mut tx, account, who.session()).await?;
         let change = if kept.sealed.is_some() { "replaced" } else { "set up" };
         let entry = done_by(who, Kind::AccountSecondFactorChanged).fact("account", json!(account.as_str())).fact("change", change);
-        self.log.append_in(&mut tx, entry.fact("sessions", json!(ended)), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(codes)
+        self.log.commit(tx, entry.fact("sessions", json!(ended)), context).await.map(|()| codes)
     }
 
     /// Makes new recovery codes, to show once; the earlier ones stand for nothing any more. Asks for a code.
@@ -123,9 +121,7 @@ impl Accounts {
         store::hold(&mut tx, who.account()).await?.filter(|kept| kept.sealed.is_some()).ok_or(AccountError::Conflict)?;
         let codes = self.new_codes(&mut tx, who.account(), self.clock.now()).await?;
         let entry = done_by(who, Kind::AccountSecondFactorChanged).fact("account", json!(who.account().as_str()));
-        self.log.append_in(&mut tx, entry.fact("change", "new recovery codes"), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(codes)
+        self.log.commit(tx, entry.fact("change", "new recovery codes"), context).await.map(|()| codes)
     }
 
     /// Turns one's own second factor off, unless those of one's role must have one. Asks for a code.
@@ -140,9 +136,7 @@ impl Accounts {
             return Err(AccountError::Conflict);
         }
         let entry = done_by(who, Kind::AccountSecondFactorChanged).fact("account", json!(who.account().as_str()));
-        self.log.append_in(&mut tx, entry.fact("change", "turned off"), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry.fact("change", "turned off"), context).await
     }
 
     async fn with_code(&self, by: &StepUp, typed: &str, context: &Context) -> Result<(), AccountError> {

@@ -9,7 +9,6 @@ use super::{EntitlementError, Entitlements, draft, invalid, only_administrators,
 use crate::accounts::{Principal, done_by};
 use crate::audit::{Context, Kind};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
 use crate::ids::AgencyId;
 
 /// A government agency whose people review source.
@@ -82,9 +81,7 @@ impl Entitlements {
         store::insert(&mut tx, &agency).await?;
         let mut entry = draft(by, Kind::AgencyCreated).fact("agency", json!(agency.id.as_str()));
         entry = entry.fact("name", json!(agency.name)).fact("country", json!(agency.country));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(agency)
+        self.log.commit(tx, entry, context).await.map(|()| agency)
     }
 
     /// Changes what is written down about an agency; its address stays.
@@ -105,9 +102,7 @@ impl Entitlements {
         store::update(&mut tx, &after).await?;
         let mut entry = done_by(by, Kind::AgencyChanged).fact("agency", json!(id.as_str()));
         entry = entry.fact("before", said(&before)).fact("after", said(&after)).fact("contacts_changed", json!(contacts));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Strikes an agency from the list of eligible ones, or puts it back when there is no reason given.
@@ -126,12 +121,8 @@ impl Entitlements {
         }
         let mut entry = done_by(by, Kind::AgencyChanged).fact("agency", json!(id.as_str()));
         entry = entry.fact("before", json!({"eligible": reason.is_some()})).fact("after", json!({"eligible": reason.is_none()}));
-        if let Some(reason) = reason {
-            entry = entry.fact("reason", json!(reason));
-        }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        entry = entry.fact_if("reason", reason);
+        self.log.commit(tx, entry, context).await
     }
 }
 

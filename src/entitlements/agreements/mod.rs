@@ -19,7 +19,6 @@ use super::{EntitlementError, Entitlements, Window, draft, invalid, only_adminis
 use crate::accounts::{Principal, StepUp, done_by};
 use crate::audit::{Context, Kind};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
 use crate::ids::{AgencyId, AgreementId, AmendmentId, DocumentId};
 
 /// Bytes of the largest document taken.
@@ -140,9 +139,7 @@ impl Entitlements {
         for (name, value) in facts(&agreement) {
             entry = entry.fact(name, value);
         }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(agreement)
+        self.log.commit(tx, entry, context).await.map(|()| agreement)
     }
 
     /// Signs a draft.
@@ -165,9 +162,7 @@ impl Entitlements {
         for (name, value) in facts(&Agreement { draft: false, signed_at: Some(signed_at), ..found }) {
             entry = entry.fact(name, value);
         }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Changes what the paper says; of a draft, everything. What makes a signed agreement reach further is an [`Amendment`].
@@ -196,9 +191,7 @@ impl Entitlements {
         let (before, after) = changes(&facts(&found), &facts(&after));
         let mut entry = done_by(by, Kind::AgreementAmended).fact("agreement", json!(id.as_str()));
         entry = entry.fact("before", Value::Object(before)).fact("after", Value::Object(after));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Ends an agreement before its term; what was granted under it lapses with it.
@@ -211,9 +204,7 @@ impl Entitlements {
             return Err(EntitlementError::Conflict);
         }
         let entry = done_by(by.principal(), Kind::AgreementEnded).fact("agreement", json!(id.as_str())).fact("reason", json!(reason));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Of one agreement, newest first.
@@ -260,9 +251,7 @@ impl Entitlements {
         let mut entry = done_by(by, Kind::AmendmentProposed).fact("agreement", json!(agreement.as_str()));
         entry = entry.fact("amendment", json!(id.as_str())).fact("reason", json!(reason));
         entry = entry.fact("before", Value::Object(before)).fact("after", Value::Object(after));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(id)
+        self.log.commit(tx, entry, context).await.map(|()| id)
     }
 
     pub async fn approve_amendment(&self, id: &AmendmentId, by: &StepUp, context: &Context) -> Result<(), EntitlementError> {
@@ -307,12 +296,8 @@ impl Entitlements {
         let mut entry = done_by(by, if approved { Kind::AgreementAmended } else { Kind::AmendmentRefused });
         entry = entry.fact("agreement", json!(found.id.as_str())).fact("amendment", json!(id.as_str()));
         entry = entry.fact("before", Value::Object(before)).fact("after", Value::Object(after));
-        if let Some(reason) = reason {
-            entry = entry.fact("reason", json!(reason));
-        }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        entry = entry.fact_if("reason", reason);
+        self.log.commit(tx, entry, context).await
     }
 
     /// Newest first.
@@ -342,9 +327,7 @@ impl Entitlements {
         };
         let mut entry = done_by(by.principal(), Kind::TermsPublished).fact("agreement", json!(agreement.as_str()));
         entry = entry.fact("version", json!(version)).fact("sha256", json!(digest));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(version)
+        self.log.commit(tx, entry, context).await.map(|()| version)
     }
 
     /// Newest first.
@@ -407,12 +390,8 @@ impl Entitlements {
         let mut entry = done_by(by, Kind::DocumentAttached).fact("agreement", json!(agreement.as_str()));
         entry = entry.fact("document", json!(document.id.as_str())).fact("name", json!(document.name));
         entry = entry.fact("sha256", json!(document.sha256)).fact("size", json!(document.size));
-        if let Some(replaced) = &document.replaces {
-            entry = entry.fact("replaces", json!(replaced.as_str()));
-        }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(document.id)
+        entry = entry.fact_if("replaces", document.replaces.as_ref().map(DocumentId::as_str));
+        self.log.commit(tx, entry, context).await.map(|()| document.id)
     }
 }
 

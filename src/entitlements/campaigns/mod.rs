@@ -15,7 +15,7 @@ pub use evidence::SealedEvidence;
 pub(super) use store::{confirm_by, lapsed_by};
 
 use super::grants::{self, Line};
-use super::steps::{Act, Kinship};
+use super::steps::Act;
 use super::{EntitlementError, Entitlements, Page, Subject, Turn, invalid, only_administrators, words};
 use crate::accounts::{Principal, StepUp, done_by};
 use crate::audit::{Basis, Context, Draft, Kind, Outcome, Place};
@@ -127,9 +127,7 @@ impl Entitlements {
             Some(of) => entry.fact("subject", json!(of.kind.as_str())).fact("id", json!(of.id)),
             None => entry.fact("subject", "everything"),
         };
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(id)
+        self.log.commit(tx, entry, context).await.map(|()| id)
     }
 
     /// Records that the figures of a campaign's grants are shown.
@@ -174,9 +172,7 @@ impl Entitlements {
         }
         let mut entry = about(campaign, &found.name, by, Kind::EntitlementConfirmed);
         entry = on(entry, &item.line).fact("reason", json!(reason)).fact("examined", json!(examined));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Whether this entry says that the use of this grant was shown to this person, in this campaign, not long ago.
@@ -224,10 +220,7 @@ impl Entitlements {
         only_administrators(by)?;
         let mut tx = self.database.begin().await?;
         let found = store::load(&mut tx, id).await?.ok_or(EntitlementError::Unknown)?;
-        let kinship = match &found.asked {
-            Some(asked) => self.kinship(&mut tx, &asked.by, by.account()).await?,
-            None => Kinship::Independent,
-        };
+        let kinship = self.kinship(&mut tx, found.asked.as_ref().map(|asked| &asked.by), by.account()).await?;
         let to = found.step(verb, kinship, self.clock.now())?;
         let act = Act { by: by.account().clone(), at: self.clock.now() };
         if !store::save(&mut tx, id, found.stage, to, &act, reason.as_deref()).await? {
@@ -239,15 +232,11 @@ impl Entitlements {
             Verb::CallOff => Kind::CampaignCalledOff,
         };
         let mut entry = about(id, &found.name, by, kind);
-        if let Some(reason) = reason {
-            entry = entry.fact("reason", json!(reason));
-        }
+        entry = entry.fact_if("reason", reason);
         if to == Stage::CalledOff {
             entry = entry.fact("released", json!(store::release(&mut tx, id).await?));
         }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// Notes in the log what has lapsed because nobody confirmed it in time; says how many. Nothing of it could be read before it is noted.

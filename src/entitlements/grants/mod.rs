@@ -205,9 +205,7 @@ impl Entitlements {
         store::insert(&mut tx, &new, seen.map(|seen| &seen.figures)).await?;
         store::save(&mut tx, &new, "proposed").await?;
         let entry = after_seeing(about(&new, by, Kind::EntitlementEmergency, &product.name), seen);
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(new.id)
+        self.log.commit(tx, entry, context).await.map(|()| new.id)
     }
 
     pub(super) async fn checked(&self, proposal: Proposal, product: &Product, by: &Principal) -> Result<Entitlement, EntitlementError> {
@@ -272,9 +270,7 @@ impl Entitlements {
         }
         let product = store::product_name(&mut tx, &changed.product).await?;
         let entry = after_seeing(about(&changed, approver, Kind::EntitlementApproved, &product), seen);
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     pub async fn refuse(&self, id: &EntitlementId, reason: &str, by: &Principal, context: &Context) -> Result<(), EntitlementError> {
@@ -316,9 +312,7 @@ impl Entitlements {
         let product = store::product_name(&mut tx, &found.product).await?;
         let mut entry = about(&found, by, Kind::EntitlementReviewed, &product);
         entry = entry.fact("review", review.as_str()).fact("reason", json!(said));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 
     /// One transaction: load, the pure transition, save, its entry, commit.
@@ -339,9 +333,7 @@ impl Entitlements {
             return Err(EntitlementError::Conflict);
         }
         let product = store::product_name(&mut tx, &changed.product).await?;
-        self.log.append_in(&mut tx, about(&changed, by, kind, &product), context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, about(&changed, by, kind, &product), context).await
     }
 }
 

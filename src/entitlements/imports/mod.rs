@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{EntitlementError, Entitlements, draft, invalid};
 use crate::accounts::Principal;
 use crate::audit::{Context, Kind};
-use crate::database::{DatabaseError, Tx};
+use crate::database::Tx;
 
 /// What a line of a file would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,9 +126,7 @@ impl Entitlements {
         if by.is_none() {
             entry = entry.fact("by", "command line");
         }
-        let mut tx = self.database.begin().await?;
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        let tx = self.database.begin().await?;
+        self.log.commit(tx, entry, context).await
     }
 }

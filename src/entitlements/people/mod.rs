@@ -8,7 +8,7 @@ pub use list::NominationFilter;
 
 use serde_json::json;
 
-use super::steps::{Act, Hand, Kinship, Step, TransitionError, take};
+use super::steps::{Act, Hand, Step, TransitionError, take};
 use super::{EntitlementError, Entitlements, draft, invalid, only_administrators, words};
 use crate::accounts::{AccountError, Accounts, Principal, StepUp, done_by};
 use crate::audit::{Context, Kind};
@@ -287,10 +287,7 @@ impl Entitlements {
     ) -> Result<(), EntitlementError> {
         only_administrators(by)?;
         let found = store::load(tx, id).await?.ok_or(EntitlementError::Unknown)?;
-        let kinship = match &found.nominated_by {
-            Some(nominator) => self.kinship(tx, nominator, by.account()).await?,
-            None => Kinship::Independent,
-        };
+        let kinship = self.kinship(tx, found.nominated_by.as_ref(), by.account()).await?;
         let to = take(LIFE, found.stage, verb, kinship)?;
         if verb == Verb::Approve && !store::may_be_named(tx, &found).await? {
             return Err(TransitionError::AgreementOver.into());
@@ -307,9 +304,7 @@ impl Entitlements {
         let mut entry = done_by(by, kind);
         entry = entry.fact("agreement", json!(found.agreement.as_str())).fact("account", json!(found.account.as_str()));
         entry = entry.fact("nomination", json!(id.as_str()));
-        if let Some(reason) = reason {
-            entry = entry.fact("reason", json!(reason));
-        }
+        entry = entry.fact_if("reason", reason);
         self.log.append_in(tx, entry, context).await?;
         Ok(())
     }
@@ -339,14 +334,13 @@ impl Entitlements {
         let mut entry = done_by(by, Kind::TermsAccepted);
         entry = entry.fact("agreement", json!(agreement.as_str())).fact("version", json!(version));
         entry = entry.fact("sha256", json!(super::agreements::sha256(terms.text.as_bytes())));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        self.log.commit(tx, entry, context).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::steps::Kinship;
     use super::*;
 
     #[test]

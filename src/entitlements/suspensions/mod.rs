@@ -4,11 +4,10 @@ mod store;
 
 use serde_json::json;
 
-use super::steps::{Act, Hand, Kinship, Step, take};
+use super::steps::{Act, Hand, Step, take};
 use super::{EntitlementError, Entitlements, only_administrators, words};
 use crate::accounts::{Principal, StepUp, done_by};
 use crate::audit::{Context, Draft, Kind};
-use crate::database::DatabaseError;
 use crate::ids::SuspensionId;
 
 pub(super) use store::{live_on, suspends};
@@ -144,9 +143,7 @@ impl Entitlements {
             return Err(EntitlementError::Conflict);
         }
         let entry = about(&new, &subject, by.principal(), Kind::SuspensionPlaced).fact("reason", json!(reason));
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(new)
+        self.log.commit(tx, entry, context).await.map(|()| new)
     }
 
     /// Asks that another administrator lift it. It holds until then.
@@ -177,10 +174,7 @@ impl Entitlements {
         only_administrators(by)?;
         let mut tx = self.database.begin().await?;
         let found = store::load(&mut tx, id).await?.ok_or(EntitlementError::Unknown)?;
-        let kinship = match &found.asked {
-            Some(asked) => self.kinship(&mut tx, &asked.by, by.account()).await?,
-            None => Kinship::Independent,
-        };
+        let kinship = self.kinship(&mut tx, found.asked.as_ref().map(|asked| &asked.by), by.account()).await?;
         let to = take(LIFE, found.stage, verb, kinship)?;
         let act = Act { by: by.account().clone(), at: self.clock.now() };
         if !store::save(&mut tx, id, found.stage, to, &act, reason.as_deref()).await? {
@@ -192,12 +186,8 @@ impl Entitlements {
             Verb::Lift => Kind::SuspensionLifted,
         };
         let mut entry = about(id, &found.subject, by, kind);
-        if let Some(reason) = reason {
-            entry = entry.fact("reason", json!(reason));
-        }
-        self.log.append_in(&mut tx, entry, context).await?;
-        tx.commit().await.map_err(DatabaseError::from)?;
-        Ok(())
+        entry = entry.fact_if("reason", reason);
+        self.log.commit(tx, entry, context).await
     }
 }
 
@@ -214,7 +204,7 @@ fn about(id: &SuspensionId, subject: &Subject, by: &Principal, kind: Kind) -> Dr
 
 #[cfg(test)]
 mod tests {
-    use super::super::steps::TransitionError;
+    use super::super::steps::{Kinship, TransitionError};
     use super::*;
 
     #[test]

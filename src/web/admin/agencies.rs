@@ -141,14 +141,9 @@ async fn answer(
     sentence: &str,
     reason: String,
 ) -> Answer {
-    match result {
-        Ok(()) => done(who, sentence, &address(agency)).await,
-        Err(error) => {
-            let (status, field, problem) = problem_of(error)?;
-            let agency = find(portal, agency.id.as_str()).await?;
-            Ok(again(status, page(who, portal, agency, Trouble::at(reason, field, problem)).await?))
-        }
-    }
+    let Err(error) = result else { return done(who, sentence, &address(agency)).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, find(portal, agency.id.as_str()).await?, trouble).await?))
 }
 
 async fn find(portal: &AppState, id: &str) -> Result<Agency, WebError> {

@@ -271,13 +271,9 @@ async fn answer(
     reason: String,
 ) -> Answer {
     let agreement = find(portal, id).await?;
-    match result {
-        Ok(()) => done(who, sentence, &address(&agreement)).await,
-        Err(error) => {
-            let (status, field, problem) = problem_of(error)?;
-            Ok(again(status, page(who, portal, agreement, String::new(), Trouble::at(reason, field, problem)).await?))
-        }
-    }
+    let Err(error) = result else { return done(who, sentence, &address(&agreement)).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, agreement, String::new(), trouble).await?))
 }
 
 #[derive(Default, Deserialize)]

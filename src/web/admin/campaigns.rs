@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::fields::{ending, last_moment};
 use super::grants::{agencies, choice, products, row as grant_row, turn};
-use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
+use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of, subjects};
 use crate::clock::Timestamp;
 use crate::entitlements::{
     Campaign, CampaignStage as Stage, Confirmation, EntitlementError, Item, ItemFilter, NewCampaign, Subject, SubjectKind,
@@ -151,15 +151,9 @@ async fn answer(
     sentence: &str,
     reason: String,
 ) -> Answer {
-    match result {
-        Ok(()) => done(who, sentence, &address(id)).await,
-        Err(error) => {
-            let (status, field, problem) = problem_of(error)?;
-            let found = find(portal, id).await?;
-            let page = page(who, portal, &found, &Which::default(), Trouble::at(reason, field, problem)).await?;
-            Ok(again(status, page))
-        }
-    }
+    let Err(error) = result else { return done(who, sentence, &address(id)).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, &find(portal, id).await?, &Which::default(), trouble).await?))
 }
 
 pub(super) async fn find(portal: &AppState, id: &str) -> Result<Campaign, WebError> {
@@ -171,16 +165,10 @@ async fn subject(portal: &AppState, text: &str) -> Result<Option<Subject>, WebEr
     let Some((kind, key)) = text.split_once(':') else {
         return if text.is_empty() { Ok(None) } else { Err(WebError::NotFound) };
     };
-    let of = |kind, id: String, name: String| Some(Subject { kind, id, name });
-    let found = match SubjectKind::parse(kind) {
-        Some(SubjectKind::Agency) => portal.entitlements.agency(key).await?.and_then(|a| of(SubjectKind::Agency, a.id.to_string(), a.name)),
-        Some(SubjectKind::Product) => portal.catalog.product(key).await?.and_then(|p| of(SubjectKind::Product, p.id.to_string(), p.name)),
-        Some(SubjectKind::Agreement) => {
-            portal.entitlements.agreement(key).await?.and_then(|a| of(SubjectKind::Agreement, a.id.to_string(), a.reference))
-        }
-        Some(SubjectKind::Grant) | None => None,
-    };
-    found.map(Some).ok_or(WebError::NotFound)
+    match SubjectKind::parse(kind) {
+        Some(kind) if kind != SubjectKind::Grant => subjects::find(portal, kind, key).await.map(Some),
+        _ => Err(WebError::NotFound),
+    }
 }
 
 fn address(id: &str) -> String {

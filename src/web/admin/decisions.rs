@@ -9,7 +9,7 @@ use super::fields::last_moment;
 use super::grants::{scope_words, state_of};
 use super::previews::{self, Asked};
 use super::suspensions::{form_address, notice};
-use super::{Because, Trouble, again, confirmed, done, problem_of};
+use super::{Because, Trouble, again, confirmed, done};
 use crate::access::fits;
 use crate::catalog::RepoPath;
 use crate::clock::Timestamp;
@@ -116,13 +116,9 @@ async fn reviewed(who: &SignedIn, portal: &AppState, id: &str, review: Review, r
 /// Onward when it was decided; otherwise the grant as it is now, with what stood in the way.
 async fn answer(who: &SignedIn, portal: &AppState, id: &str, decided: (Result<(), EntitlementError>, &str, String)) -> Answer {
     let (result, sentence, reason) = decided;
-    let error = match result {
-        Ok(()) => return done(who, sentence, &format!("/admin/grants/{id}")).await,
-        Err(error) => error,
-    };
-    let (status, field, problem) = problem_of(error)?;
-    let line = find(portal, id).await?;
-    Ok(again(status, page(who, portal, line, Trouble::at(reason, field, problem), false).await?))
+    let Err(error) = result else { return done(who, sentence, &format!("/admin/grants/{id}")).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, find(portal, id).await?, trouble, false).await?))
 }
 
 fn may_approve(portal: &AppState, line: &Line, who: &SignedIn) -> bool {

@@ -21,6 +21,7 @@ mod progress;
 mod product_settings;
 mod proposals;
 mod resets;
+mod subjects;
 mod suspensions;
 mod versions;
 
@@ -175,6 +176,12 @@ impl Trouble {
         let mut errors = FieldErrors::default();
         errors.add(field, sentence);
         Self { reason, errors }
+    }
+
+    /// What kept something from being done, and the status of the answer. What is no answer to whoever asked is an error.
+    fn of(error: impl Into<EntitlementError>, reason: String) -> Result<(StatusCode, Self), WebError> {
+        let (status, field, problem) = problem_of(error.into())?;
+        Ok((status, Self::at(reason, field, problem)))
     }
 
     /// Nothing went wrong; the reason is one typed here before a confirmation was asked for.

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::grants::{agencies, choice, turn};
-use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
+use super::{Because, Nothing, Trouble, again, confirmed, done};
 use crate::entitlements::{EntitlementError, NominationFilter, NominationStage as Stage, Nominee};
 use crate::web::AppState;
 use crate::web::error::WebError;
@@ -45,8 +45,7 @@ pub(super) async fn nominate(
             done(&who, &format!("{name} was nominated. Another administrator has to approve it."), &page).await
         }
         Err(error) => {
-            let (status, field, problem) = problem_of(error)?;
-            let trouble = Trouble::at(String::new(), field, problem);
+            let (status, trouble) = Trouble::of(error, String::new())?;
             Ok(again(status, super::agreements::page(&who, &portal, agreement, key, trouble).await?))
         }
     }
@@ -146,14 +145,9 @@ async fn answer(
     reason: String,
 ) -> Answer {
     let id = nominee.nomination.id.as_str();
-    match result {
-        Ok(()) => done(who, sentence, &address(id)).await,
-        Err(error) => {
-            let (status, field, problem) = problem_of(error)?;
-            let now = find(portal, id).await?;
-            Ok(again(status, page(who, portal, &now, Trouble::at(reason, field, problem)).await?))
-        }
-    }
+    let Err(error) = result else { return done(who, sentence, &address(id)).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, &find(portal, id).await?, trouble).await?))
 }
 
 async fn find(portal: &AppState, id: &str) -> Result<Nominee, WebError> {

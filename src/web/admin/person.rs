@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::grants::{agencies, choice};
 use super::nominations::row as nominee_row;
 use super::people::row;
-use super::{Because, Nothing, Trouble, account_problem, again, confirmed, done, problem_of};
+use super::{Because, Nothing, Trouble, again, confirmed, done};
 use crate::accounts::{Account, AccountError, Invitation, InvitationStage, Role, RoleChange};
 use crate::clock::Timestamp;
 use crate::entitlements::EntitlementError;
@@ -170,13 +170,9 @@ pub(super) async fn answer(
     sentence: &str,
     reason: String,
 ) -> Answer {
-    let (status, field, problem) = match result.map_err(Into::into) {
-        Ok(()) => return done(who, sentence, &address(account)).await,
-        Err(EntitlementError::Account(error)) => account_problem(error)?,
-        Err(error) => problem_of(error)?,
-    };
-    let account = find(portal, account.id.as_str()).await?;
-    Ok(again(status, page(who, portal, account, Trouble::at(reason, field, problem)).await?))
+    let Err(error) = result else { return done(who, sentence, &address(account)).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, find(portal, account.id.as_str()).await?, trouble).await?))
 }
 
 pub(super) async fn find(portal: &AppState, id: &str) -> Result<Account, WebError> {

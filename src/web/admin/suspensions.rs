@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{Because, Nothing, Trouble, again, confirmed, done, problem_of};
+use super::{Because, Nothing, Trouble, again, confirmed, done, subjects};
 use crate::entitlements::{EntitlementError, Subject, SubjectKind, Suspension, SuspensionStage as Stage};
 use crate::web::AppState;
 use crate::web::error::WebError;
@@ -49,8 +49,8 @@ pub(super) async fn place(who: Administering, State(portal): State<AppState>, fo
             Ok(again(StatusCode::CONFLICT, form_page(&who, &portal, subject, trouble).await?))
         }
         Err(other) => {
-            let (status, field, problem) = problem_of(other)?;
-            Ok(again(status, form_page(&who, &portal, subject, Trouble::at(typed.reason, field, problem)).await?))
+            let (status, trouble) = Trouble::of(other, typed.reason)?;
+            Ok(again(status, form_page(&who, &portal, subject, trouble).await?))
         }
     }
 }
@@ -90,35 +90,17 @@ async fn answer(
     sentence: &str,
     reason: String,
 ) -> Answer {
-    match result {
-        Ok(()) => done(who, sentence, &address(id)).await,
-        Err(error) => {
-            let (status, field, problem) = problem_of(error)?;
-            let found = find(portal, id).await?;
-            Ok(again(status, page(who, portal, &found, Trouble::at(reason, field, problem)).await?))
-        }
-    }
+    let Err(error) = result else { return done(who, sentence, &address(id)).await };
+    let (status, trouble) = Trouble::of(error, reason)?;
+    Ok(again(status, page(who, portal, &find(portal, id).await?, trouble).await?))
 }
 
 async fn find(portal: &AppState, id: &str) -> Result<Suspension, WebError> {
     portal.entitlements.suspension(id).await?.ok_or(WebError::NotFound)
 }
 
-/// What is to be suspended, with the name people know it by.
 async fn subject(portal: &AppState, typed: &Typed) -> Result<Subject, WebError> {
-    let kind = SubjectKind::parse(&typed.subject).ok_or(WebError::NotFound)?;
-    let found = match kind {
-        SubjectKind::Agency => portal.entitlements.agency(&typed.id).await?.map(|agency| (agency.id.to_string(), agency.name)),
-        SubjectKind::Agreement => portal.entitlements.agreement(&typed.id).await?.map(|of| (of.id.to_string(), of.reference)),
-        SubjectKind::Product => portal.catalog.product(&typed.id).await?.map(|product| (product.id.to_string(), product.name)),
-        SubjectKind::Grant => portal
-            .entitlements
-            .grant(&typed.id)
-            .await?
-            .map(|line| (line.entitlement.id.to_string(), format!("{} under {}", line.product_title, line.agreement_reference))),
-    };
-    let (id, name) = found.ok_or(WebError::NotFound)?;
-    Ok(Subject { kind, id, name })
+    subjects::find(portal, SubjectKind::parse(&typed.subject).ok_or(WebError::NotFound)?, &typed.id).await
 }
 
 fn address(id: &str) -> String {

@@ -2,11 +2,11 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::everyone::admitted;
-use crate::accounts::{Account, AccountError, Attempt, Password, Presence};
+use super::one_time::{may_open, signs_in};
+use crate::accounts::{Account, AccountError, Password};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
@@ -46,16 +46,7 @@ pub(super) async fn accept(
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, invitation_page(&visit, &portal, account, errors).await?).into_response());
     }
     match portal.accounts.accept_invitation(&secret, Password::new(password.clone()), &visit.context).await {
-        Ok(account) => {
-            let address = visit.context.address.clone().unwrap_or_default();
-            let attempt = Attempt { email: account.email, password: Password::new(password), address };
-            match portal.accounts.sign_in(attempt, &visit.session, &visit.context).await {
-                Ok(admission) => admitted(&visit, &portal, admission, "").await,
-                // Too many attempts from that address, for example. The password is set.
-                Err(AccountError::Refused) => Ok(Redirect::to("/sign-in").into_response()),
-                Err(other) => Err(other.into()),
-            }
-        }
+        Ok(account) => signs_in(&visit, &portal, account.email, password).await,
         Err(AccountError::Invalid { field, problem }) => {
             errors.add(field, problem);
             Ok((StatusCode::UNPROCESSABLE_ENTITY, invitation_page(&visit, &portal, account, errors).await?).into_response())
@@ -69,18 +60,6 @@ pub(super) async fn accept(
 async fn invited(anyone: &Anyone, portal: &AppState, secret: &str) -> Result<Option<Account>, WebError> {
     may_open(anyone, portal)?;
     Ok(portal.accounts.invited(secret).await?)
-}
-
-/// Links are opened only as often as an address may, and by nobody who is signed in.
-pub(super) fn may_open(anyone: &Anyone, portal: &AppState) -> Result<(), WebError> {
-    if matches!(anyone.presence, Presence::Present(_) | Presence::Due(_)) {
-        return Err(WebError::Forbidden("You are signed in. Sign out first, then open the link again.".to_owned()));
-    }
-    let address = anyone.visit.context.address.as_deref().unwrap_or_default();
-    portal
-        .invitations
-        .admit(address)
-        .map_err(|wait| WebError::TooMany { problem: "Links were opened too often from your network.".to_owned(), wait })
 }
 
 async fn invitation_page(visit: &Visit, portal: &AppState, account: Account, errors: FieldErrors) -> Result<Response, WebError> {

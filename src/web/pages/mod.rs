@@ -10,6 +10,7 @@ mod find;
 mod history_search;
 mod inside;
 mod invitations;
+mod one_time;
 mod operators;
 mod past;
 mod place;

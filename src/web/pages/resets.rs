@@ -3,12 +3,11 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::everyone::admitted;
-use super::invitations::may_open;
-use crate::accounts::{Account, AccountError, Attempt, Password};
+use super::one_time::{may_open, signs_in};
+use crate::accounts::{Account, AccountError, Password};
 use crate::web::AppState;
 use crate::web::error::WebError;
 use crate::web::form::Protected;
@@ -52,16 +51,7 @@ pub(super) async fn choose(
         return refused(&visit, &portal, account, code, errors).await;
     }
     match portal.accounts.use_reset(&secret, &code, Password::new(password.clone()), &visit.context).await {
-        Ok(account) => {
-            let address = visit.context.address.clone().unwrap_or_default();
-            let attempt = Attempt { email: account.email, password: Password::new(password), address };
-            match portal.accounts.sign_in(attempt, &visit.session, &visit.context).await {
-                Ok(admission) => admitted(&visit, &portal, admission, "").await,
-                // Too many attempts from that address, for example. The password is set.
-                Err(AccountError::Refused) => Ok(Redirect::to("/sign-in").into_response()),
-                Err(other) => Err(other.into()),
-            }
-        }
+        Ok(account) => signs_in(&visit, &portal, account.email, password).await,
         Err(AccountError::Invalid { field, problem }) => {
             errors.add(field, problem);
             refused(&visit, &portal, account, code, errors).await
