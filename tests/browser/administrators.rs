@@ -84,7 +84,7 @@ fn grant_and_revoke() {
 }
 
 /// The password once more, when the sign-in was not just now, and then the decision again.
-fn confirm_if_asked(browser: &Browser, person: &Person, decision: &str) {
+pub(crate) fn confirm_if_asked(browser: &Browser, person: &Person, decision: &str) {
     browser.until("an answer", || !browser.place().contains('?') || browser.place().starts_with("/reauthenticate"));
     if browser.place().starts_with("/reauthenticate") {
         browser.inspect();

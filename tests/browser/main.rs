@@ -9,6 +9,7 @@ mod auditor; // finds the reader's opening in the log, follows it to its proof a
 mod browser; // a browser of one's own, and what one does with it
 mod comparing; // two versions: what differs, a file, from change to change, from file to file
 mod factors; // a second factor set up and asked for, another password, and a reset by two
+mod first_day; // from an empty installation to a reviewer's first page of source, through the pages
 mod inspection; // what must hold of every page
 mod keyboard; // everything without a mouse
 mod moving; // finder, tree, breadcrumb, keys, long files, and what helps with reading

@@ -55,6 +55,37 @@ impl Portal {
         Self::showing("lectern", &clone, room)
     }
 
+    /// An installation as `lectern init` leaves it: two administrators and nothing else. Where the repository of the walks lies is said, too.
+    pub(crate) fn empty() -> (Self, PathBuf) {
+        let room = TempDir::new().expect("a directory of its own");
+        let repository = room.path().join("lantern");
+        make_repository(&repository);
+        let config = room.path().join("lectern.toml");
+        let emails = ["one@vendor.example", "two@vendor.example"];
+        let made = Command::new(env!("CARGO_BIN_EXE_lectern"))
+            .args(["init", "--log-origin", "reading-room.example/audit", "--config"])
+            .arg(&config)
+            .arg("--administrators")
+            .args(emails)
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8(made.stdout).expect("in text");
+        assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
+        let written = fs::read_to_string(&config).expect("a configuration");
+        assert!(written.contains("listen = \"127.0.0.1:8420\""), "{written}");
+        fs::write(&config, written.replace("127.0.0.1:8420", "127.0.0.1:0")).expect("another port");
+        let administrator = |email: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(&format!("administrator {email}, password ")));
+            Person { email: email.to_owned(), password: line.expect("a password").to_owned() }
+        };
+        let [first, second] = emails.map(administrator);
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_lectern"));
+        serve.arg("serve").arg("--config").arg(&config);
+        let mut portal = Self::started(&mut serve, room);
+        (portal.first_administrator, portal.second_administrator) = (first, second);
+        (portal, repository)
+    }
+
     fn showing(name: &str, repository: &Path, room: TempDir) -> Self {
         let data = room.path().join("data");
         let mut demo = Command::new(env!("CARGO_BIN_EXE_lectern"));
