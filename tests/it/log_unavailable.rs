@@ -63,7 +63,7 @@ async fn after_a_failure_of_storage_nothing_is_shown_until_a_restart() {
 const TABLES: [&str; 3] = ["log_entries", "log_head", "entitlements"];
 
 /// Makes every further write fail, as a full disk does: whichever connection it comes from.
-async fn fill(portal: &Portal) {
+pub(crate) async fn fill(portal: &Portal) {
     let pool = portal.rooms.database.pool();
     if portal.backend == Backend::Postgres {
         let raise =
@@ -112,7 +112,7 @@ async fn make_room_again(portal: &Portal) {
     until_open(portal).await;
 }
 
-async fn make_room(portal: &Portal) {
+pub(crate) async fn make_room(portal: &Portal) {
     let pool = portal.rooms.database.pool();
     if portal.backend == Backend::Postgres {
         pool.execute("DROP FUNCTION no_room() CASCADE").await.unwrap();
@@ -126,7 +126,7 @@ async fn make_room(portal: &Portal) {
 }
 
 /// The log tries again by itself; how soon is not what is tested.
-async fn until_open(portal: &Portal) {
+pub(crate) async fn until_open(portal: &Portal) {
     for _ in 0..1_200 {
         if portal.rooms.log.health() == Health::Open {
             return;

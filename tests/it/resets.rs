@@ -67,7 +67,7 @@ fn secret_in(page: &str) -> String {
 }
 
 /// Opens a link and sends its form.
-async fn choose(who: &Client, link: &str, code: &str, password: &str) -> Answer {
+pub(crate) async fn choose(who: &Client, link: &str, code: &str, password: &str) -> Answer {
     let page = who.get(link).await;
     let Some(csrf) = csrf_in(&page.text()) else { return page };
     who.post_with(link, &csrf, &[("code", code), ("password", password), ("again", password)]).await

@@ -1,19 +1,24 @@
 //! What follows of what a directory says, from the first day of somebody to the last.
 
-use lectern::accounts::{Password, Role, Standing};
+use std::time::Duration;
+
+use lectern::accounts::{Password, ResetOf, Role, Standing};
 use lectern::audit::{Filter, Kind};
 use lectern::entitlements::NominationStage::{Approved, Nominated, Refused, Withdrawn};
 use serde_json::json;
 
 use super::{Scene, USER, connect, kinds, user};
+use crate::factors::enrol;
 use crate::harness::client::csrf_in;
 use crate::harness::library::MAIN;
 use crate::harness::{Backend, Client, Grant, Person, on_both};
+use crate::resets::choose;
 
 on_both! {
     whoever_a_directory_enters_reads_when_two_administrators_agree_and_not_after_they_left
     the_maker_of_the_token_is_the_first_of_two
     whoever_comes_back_is_nominated_and_invited_like_somebody_new
+    what_was_being_reset_when_somebody_left_opens_nothing_when_they_are_back
     a_reviewer_whom_the_agency_has_already_is_taken_up
     whoever_moves_to_another_agency_is_that_one_s
     whoever_is_removed_has_left_however_they_came
@@ -24,6 +29,7 @@ on_both! {
     pages_say_what_came_of_it
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
 const CHOSEN: &str = "copper lantern under seven hills";
 
 /// Makes a link for somebody, has it approved, and chooses a password with it.
@@ -142,6 +148,42 @@ async fn whoever_comes_back_is_nominated_and_invited_like_somebody_new(backend: 
     scene.approve("ada@one.example").await;
     let (back, _) = join(&scene, "ada@one.example").await;
     assert_eq!(back.id, person.id);
+}
+
+async fn what_was_being_reset_when_somebody_left_opens_nothing_when_they_are_back(backend: Backend) {
+    let scene = Scene::set(backend).await;
+    let (portal, accounts, context) = (&scene.portal, &scene.portal.rooms.accounts, scene.portal.context());
+    let (first, second) = (portal.desk(&portal.administrators[0]).await, portal.desk(&portal.administrators[1]).await);
+    let path = scene.directory.enter("ada@one.example").await;
+    let (ada, client) = join(&scene, "ada@one.example").await;
+    scene.approve("ada@one.example").await;
+    enrol(portal, &client).await;
+    let propose = async |what| accounts.propose_reset(&ada.id, what, "lost it on the train", &first.principal, &context).await.unwrap();
+    // One that only waits.
+    let (waiting, _) = propose(ResetOf::Factor).await;
+    scene.directory.switch(&path, false).await.is(200);
+    accounts.approve_reset(&waiting, &second.step_up, &context).await.unwrap_err();
+    scene.directory.switch(&path, true).await.is(200);
+    let account = accounts.find("ada@one.example").await.unwrap().unwrap();
+    assert_eq!((account.standing(), account.second_factor), (Standing::Invited, None));
+    portal.clock.advance(MINUTE);
+    let (_, client) = join(&scene, "ada@one.example").await;
+    client.get("/account").await.is(200);
+    enrol(portal, &client).await;
+    // One that was carried out: both parts are in the world.
+    let (reset, code) = propose(ResetOf::Password).await;
+    let link = accounts.approve_reset(&reset, &second.step_up, &context).await.unwrap().unwrap();
+    portal.stranger().get(&link.path()).await.is(200);
+    for active in [false, true] {
+        scene.directory.switch(&path, active).await.is(200);
+        choose(&portal.stranger(), &link.path(), &code.reveal(), "another lantern under eight hills").await.is(404);
+    }
+    let account = accounts.find("ada@one.example").await.unwrap().unwrap();
+    assert_eq!((account.standing(), account.second_factor, account.reset_at), (Standing::Invited, None, None));
+    let ended: Vec<_> = scene.kinds(Kind::AccountResetWithdrawn).await.iter().map(|entry| entry.facts["what"].clone()).collect();
+    assert_eq!(ended, ["second factor", "password"]);
+    portal.clock.advance(MINUTE);
+    join(&scene, "ada@one.example").await.1.get("/account").await.is(200);
 }
 
 async fn a_reviewer_whom_the_agency_has_already_is_taken_up(backend: Backend) {

@@ -2,6 +2,7 @@
 
 mod hands;
 mod life;
+mod limits;
 mod protocol;
 mod races;
 mod tokens;
