@@ -21,7 +21,7 @@ use crate::web::form::Protected;
 use crate::web::guard::{Administering, SignedIn};
 use crate::web::page::html;
 use crate::web::views::admin::grants::{Decisions, GrantPage, GrantState, Reveal, Step, StepState};
-use crate::web::views::format::{counted, day, moment, series};
+use crate::web::views::format::{count, counted, day, moment, series};
 use crate::web::views::shell::{Notice, Place, Tone};
 
 type Answer = Result<Response, WebError>;
@@ -401,7 +401,7 @@ fn covered(open: usize, published: usize) -> Notice {
     let (tone, text) = match (open, published) {
         (_, 0) => (Tone::Look, "No version is published yet.".to_owned()),
         (0, _) => (Tone::Look, format!("Of the {all} published so far it covers none.")),
-        (_, _) => (Tone::Done, format!("Of the {all} published so far it covers {open}.")),
+        (_, _) => (Tone::Done, format!("Of the {all} published so far it covers {}.", count(open as u64))),
     };
     Notice::new(tone, format!("{text} Later ones are covered as soon as they are published, when their names match."))
 }
