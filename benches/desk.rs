@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::Parser;
 use cluster::Cluster;
-use lectern::database::Tx;
+use lectern::database::{Kind, Tx};
 use site::{Reader, Site, cores, say};
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
@@ -61,6 +61,10 @@ async fn measure_on(database: &str, data: &Path, url: Option<String>, times: usi
     let began = Instant::now();
     let reader = site.administrator_signed_in("administrator@vendor.example").await?;
     fill(&site).await.context("writing people and grants")?;
+    if site.portal.database.kind() == Kind::Postgres {
+        // As its autovacuum does within a minute.
+        sqlx::query("ANALYZE").execute(site.portal.database.pool()).await?;
+    }
     say(&format!("\n{database}, written in {:.1} s\n", began.elapsed().as_secs_f64()))?;
     say("| page | p50 ms | slowest ms |\n|---|--:|--:|")?;
     let last = link(&site, &reader, "/admin/grants", "next").await?;
@@ -82,6 +86,13 @@ async fn measure_on(database: &str, data: &Path, url: Option<String>, times: usi
         ("an agreement", "/admin/agreements/agr_b7"),
         ("nominations", "/admin/nominations"),
         ("people", "/admin/people"),
+        ("people by words", "/admin/people?q=reviewer%2017"),
+        ("a person", "/admin/people/acc_b7"),
+        ("campaigns", "/admin/campaigns"),
+        ("a campaign", "/admin/campaigns/cmp_b0"),
+        ("unused grants of a campaign", "/admin/campaigns/cmp_b0?state=waiting&point=unused"),
+        ("a grant in a campaign", "/admin/campaigns/cmp_b0/grants/ent_b857"),
+        ("form of a campaign", "/admin/campaigns/new"),
         ("suspensions", "/admin/suspensions"),
         ("products", "/admin/products"),
     ] {
@@ -169,6 +180,19 @@ async fn fill(site: &Site) -> anyhow::Result<()> {
         format!("('sus_b{n}', 'agy_b{n}', 'an incident', {who}, {now}, 'placed')")
     })
     .await?;
+    // Of everything in force; a tenth of it unused.
+    let due = now + 30 * DAY;
+    write(&mut tx, 1, "campaigns (id, name, due_at, counted_to, opened_by, opened_at, state)", |n| {
+        format!("('cmp_b{n}', 'Autumn', {due}, 0, {who}, {now}, 'open')")
+    })
+    .await?;
+    let items = format!(
+        "INSERT INTO campaign_grants (campaign_id, entitlement_id, due_at, state, last_used_at, files, opens, refusals, unused, broad)
+         SELECT 'cmp_b0', id, {due}, 'pending', CASE WHEN id LIKE '%7' THEN NULL ELSE {now} - LENGTH(id) END, 9, 100, 0,
+             CASE WHEN id LIKE '%7' THEN 1 ELSE 0 END, 0
+         FROM entitlements WHERE state = 'approved' AND ends_at > {now}"
+    );
+    sqlx::query(AssertSqlSafe(items)).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
 }

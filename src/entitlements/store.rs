@@ -61,7 +61,7 @@ pub(super) async fn by_ids(
 }
 
 /// Ids in one statement.
-const NAMED_AT_ONCE: usize = 500;
+pub(super) const NAMED_AT_ONCE: usize = 500;
 
 /// What people, agencies, agreements and campaigns of these ids are called.
 pub(super) async fn names(database: &Database, ids: &[String]) -> Result<HashMap<String, String>, DatabaseError> {

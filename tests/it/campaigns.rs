@@ -91,16 +91,12 @@ async fn what_nobody_confirms_lapses_at_its_instant(backend: Backend) {
     assert_eq!(grants.status.as_u16(), 404);
     let told = second.get(&format!("/admin/grants/{}", scene.ledger)).await.is(200).text();
     assert!(told.contains("It lapses on 21 February 2027"), "{told}");
-    assert!(
-        second
-            .get("/")
-            .await
-            .is(200)
-            .text()
-            .contains("2 grants wait to be confirmed in the campaign Spring by 20 February 2027, or to lapse")
-    );
+    let desk = second.get("/").await.is(200).text();
+    assert!(desk.contains("2 grants wait to be confirmed in the campaign Spring by 20 February 2027, or to lapse"), "{desk}");
+    assert!(desk.contains("2 decisions wait for you."), "{desk}");
     // Whoever proposed it does not confirm it.
     let first = scene.first().await;
+    assert!(first.get("/").await.is(200).text().contains("Nothing waits for you."));
     let own = first.get(&page(&scene.gateway)).await.is(200).text();
     assert!(own.contains("You proposed this grant") && !own.contains("name=\"examined\""), "{own}");
     let shown = scene.kinds(Kind::EntitlementExamined).await.last().unwrap().index.to_string();
@@ -110,6 +106,7 @@ async fn what_nobody_confirms_lapses_at_its_instant(backend: Backend) {
     // Another does, with a reason.
     confirm(&second, &page(&scene.gateway), "  ").await.is(422);
     confirm(&second, &page(&scene.gateway), "the review goes on").await.is(303);
+    assert!(second.get("/").await.is(200).text().contains("One decision waits for you."));
     let again = second.get(&page(&scene.gateway)).await.is(200).text();
     assert!(again.contains("Confirmed by") && again.contains("the review goes on") && !again.contains("name=\"examined\""), "{again}");
     let confirmed = scene.kinds(Kind::EntitlementConfirmed).await;
@@ -139,6 +136,7 @@ async fn what_nobody_confirms_lapses_at_its_instant(backend: Backend) {
     let answer = late.post(&format!("{}/confirm", page(&scene.ledger)), &fields).await.is(409);
     assert!(answer.text().contains("The day of the campaign has come"), "{}", answer.text());
     let second = scene.second().await;
+    assert!(second.get("/").await.is(200).text().contains("Nothing waits for you."));
     second.post(&format!("{campaign}/ask"), &[("reason", "oh")]).await.is(409);
     assert!(second.get(&format!("/admin/grants/{}", scene.ledger)).await.is(200).text().contains("Lapsed"));
     let listed = second.get("/admin/grants?state=lapsed").await.is(200).text();

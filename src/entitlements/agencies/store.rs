@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::paging::{Conditions, List, Page, Turn};
+use super::super::paging::{Conditions, List, Page, Searched, Turn};
 use super::super::store::{by_ids, optional_time, time};
 use super::super::suspensions::live_on;
 use super::super::{EntitlementError, invalid};
@@ -96,7 +96,7 @@ pub(super) async fn set_eligible(tx: &mut Tx, id: &AgencyId, struck: Option<&str
 }
 
 const FROM: &str = "FROM agencies y";
-const SEARCHED: [&str; 4] = ["y.name", "y.slug", "y.country", "y.kind"];
+const SEARCHED: Searched<'_> = Searched { columns: &["y.name", "y.slug", "y.country", "y.kind"], related: &[] };
 const LIST: List<'_> =
     List { from: FROM, id: "y.id", column: "y.name", of: "(SELECT k.name FROM agencies k WHERE k.id = {})", descending: false };
 

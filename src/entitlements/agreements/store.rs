@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::paging::{Conditions, List, Page, Turn};
+use super::super::paging::{Conditions, List, Page, Searched, Turn};
 use super::super::steps::Act;
 use super::super::store::{act, by_ids, damaged, flag, optional_time, texts, time};
 use super::super::suspensions::{live_on, suspends};
@@ -358,7 +358,7 @@ pub(super) async fn insert_document(tx: &mut Tx, new: &Document, content: Vec<u8
 }
 
 const FROM: &str = "FROM agreements g JOIN agencies y ON y.id = g.agency_id";
-const SEARCHED: [&str; 5] = ["g.reference", "y.name", "g.kind", "g.covers", "g.sites"];
+const SEARCHED: Searched<'_> = Searched { columns: &["g.reference", "y.name", "g.kind", "g.covers", "g.sites"], related: &[] };
 const LIST: List<'_> =
     List { from: FROM, id: "g.id", column: "g.ends_at", of: "(SELECT k.ends_at FROM agreements k WHERE k.id = {})", descending: false };
 

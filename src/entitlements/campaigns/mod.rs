@@ -61,6 +61,11 @@ impl Entitlements {
         Ok(store::running(&self.database, self.clock.now()).await?)
     }
 
+    /// How many grants wait to be confirmed by somebody who did not propose them, as this administrator did not.
+    pub async fn to_confirm(&self, by: &Principal) -> Result<u64, EntitlementError> {
+        Ok(store::waiting_for(&self.database, by.account(), self.clock.now()).await?)
+    }
+
     pub async fn campaign(&self, id: &str) -> Result<Option<Campaign>, EntitlementError> {
         Ok(store::those(&self.database, &[id.to_owned()]).await?.pop())
     }

@@ -111,6 +111,16 @@ pub(super) async fn running(database: &Database, now: Timestamp) -> Result<Vec<C
     rows.bind(now.micros()).fetch_all(database.pool()).await?.iter().map(campaign).collect()
 }
 
+/// Grants that wait in campaigns and were not proposed by this administrator.
+pub(super) async fn waiting_for(database: &Database, account: &AccountId, now: Timestamp) -> Result<u64, DatabaseError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM campaign_grants i JOIN entitlements e ON e.id = i.entitlement_id
+         WHERE i.state = 'pending' AND i.due_at > $1 AND e.proposed_by <> $2",
+    );
+    let number: i64 = row.bind(now.micros()).bind(account.as_str()).fetch_one(database.pool()).await?.try_get(0)?;
+    Ok(number.unsigned_abs())
+}
+
 /// Read inside the transaction that will change it: the update that does nothing makes another who wants to change it wait.
 pub(super) async fn load(tx: &mut Tx, id: &CampaignId) -> Result<Option<Campaign>, DatabaseError> {
     sqlx::query("UPDATE campaigns SET state = state WHERE id = $1").bind(id.as_str()).execute(&mut **tx).await?;
@@ -436,4 +446,20 @@ fn item(row: &AnyRow, line: Line) -> Result<Item, DatabaseError> {
 pub(super) async fn name_of(database: &Database, account: &AccountId) -> Result<Option<String>, DatabaseError> {
     let row = sqlx::query("SELECT name FROM accounts WHERE id = $1").bind(account.as_str()).fetch_optional(database.pool()).await?;
     row.map(|row| Ok(row.try_get(0)?)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each request of a reader asks it of each of their grants: what waits of all the others must not be walked through for that.
+    #[tokio::test]
+    async fn when_a_grant_lapses_is_found_by_the_grant() {
+        let home = tempfile::tempdir().unwrap();
+        let database = Database::open(&Database::sqlite_url(&home.path().join("lectern.db"))).await.unwrap();
+        let plan = AssertSqlSafe(format!("EXPLAIN QUERY PLAN SELECT {} FROM entitlements e", confirm_by("e.id")));
+        let rows = sqlx::query(plan).fetch_all(database.pool()).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+        assert!(steps.iter().any(|step| step.contains("campaign_grants_entitlement (entitlement_id=? AND state=?)")), "{steps:?}");
+    }
 }

@@ -1,14 +1,16 @@
 //! Entitlements in the database.
 
+use std::collections::HashMap;
+
 use ipnet::IpNet;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::agreements::Reach;
 use super::super::campaigns::{confirm_by, lapsed_by};
-use super::super::paging::{Conditions, List, Page, Turn};
+use super::super::paging::{Conditions, List, Page, Searched, Turn};
 use super::super::steps::Act;
-use super::super::store::{act, by_ids, damaged, flag, optional_paths, optional_time, path_lines, paths, texts, time};
+use super::super::store::{NAMED_AT_ONCE, act, by_ids, damaged, flag, optional_paths, optional_time, path_lines, paths, texts, time};
 use super::super::suspensions::{live_on, suspends};
 use super::{Emergency, Entitlement, Figures, GrantFilter, Held, Line, PathScope, Phase, Readers, State, Under, Window};
 use crate::clock::Timestamp;
@@ -253,11 +255,20 @@ pub(super) async fn line(database: &Database, id: &str) -> Result<Option<Line>, 
 /// administrator approved the person's nomination, the time of it does not matter; whom the command line named, or one administrator alone
 /// in earlier versions, reads only what was approved afterwards, by somebody who could see who would read it.
 pub(super) async fn held_by(database: &Database, account: &AccountId) -> Result<Vec<Held>, DatabaseError> {
-    let all = held(database, "n.account_id = $1", &[account.as_str()]).await?;
-    Ok(all.into_iter().map(|(_, held)| held).collect())
+    let text = AssertSqlSafe(format!(
+        "SELECT {},
+             (SELECT COUNT(*) FROM agreement_terms t WHERE t.agreement_id = g.id
+                AND t.version = (SELECT MAX(x.version) FROM agreement_terms x WHERE x.agreement_id = g.id)
+                AND NOT EXISTS (SELECT 1 FROM terms_accepted k
+                                WHERE k.agreement_id = g.id AND k.version = t.version AND k.account_id = n.account_id)) AS terms_pending
+         {}",
+        held_columns(),
+        held_where("n.account_id = $1")
+    ));
+    sqlx::query(text).bind(account.as_str()).fetch_all(database.pool()).await?.iter().map(held_row).collect()
 }
 
-/// The same of everybody whom an agreement names, by person: approved grants of one product.
+/// The same of everybody whom an agreement names, by person: approved grants of one product. Whether terms wait to be accepted is not said.
 pub(super) async fn held_under(
     database: &Database,
     agreement: &AgreementId,
@@ -265,28 +276,53 @@ pub(super) async fn held_under(
 ) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
     let named = "e.product_id = $2 AND e.state = 'approved'
         AND n.account_id IN (SELECT m.account_id FROM nominations m WHERE m.agreement_id = $1 AND m.state = 'approved')";
-    held(database, named, &[agreement.as_str(), product.as_str()]).await
+    // Each grant is loaded once, however many hold it.
+    let pairs = AssertSqlSafe(format!("SELECT n.account_id AS reader, e.id AS grant_id {}", held_where(named)));
+    let rows = sqlx::query(pairs).bind(agreement.as_str()).bind(product.as_str()).fetch_all(database.pool()).await?;
+    let pairs: Vec<(String, String)> =
+        rows.iter().map(|row| Ok((row.try_get("reader")?, row.try_get("grant_id")?))).collect::<Result<_, DatabaseError>>()?;
+    let mut ids: Vec<String> = pairs.iter().map(|(_, grant)| grant.clone()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut grants: HashMap<EntitlementId, Held> = HashMap::new();
+    for chunk in ids.chunks(NAMED_AT_ONCE) {
+        let rows = by_ids(database, chunk, |list| {
+            AssertSqlSafe(format!(
+                "SELECT {}, CAST(0 AS BIGINT) AS terms_pending FROM entitlements e JOIN agreements g ON g.id = e.agreement_id
+                 JOIN products d ON d.id = e.product_id WHERE e.id IN ({list})",
+                held_columns()
+            ))
+        })
+        .await?;
+        for row in &rows {
+            let held = held_row(row)?;
+            grants.insert(held.entitlement.id.clone(), held);
+        }
+    }
+    let of = |grant: String| grants.get(&EntitlementId::known(grant)).cloned();
+    Ok(pairs.into_iter().filter_map(|(reader, grant)| Some((AccountId::known(reader), of(grant)?))).collect())
 }
 
-async fn held(database: &Database, whose: &str, keys: &[&str]) -> Result<Vec<(AccountId, Held)>, DatabaseError> {
-    let query = sqlx::query(AssertSqlSafe(format!(
-        "SELECT {GRANT}, n.account_id AS reader, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until,
-             g.ended_at AS term_ended, g.draft AS draft, g.addresses AS addresses, g.covers AS covers, {} AS suspended, {} AS confirm_by,
-             (SELECT COUNT(*) FROM agreement_terms t WHERE t.agreement_id = g.id
-                AND t.version = (SELECT MAX(x.version) FROM agreement_terms x WHERE x.agreement_id = g.id)
-                AND NOT EXISTS (SELECT 1 FROM terms_accepted k
-                                WHERE k.agreement_id = g.id AND k.version = t.version AND k.account_id = n.account_id)) AS terms_pending
-         FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
+/// What a query says of a grant and of what it stands under.
+fn held_columns() -> String {
+    format!(
+        "{GRANT}, d.name AS product_name, g.starts_at AS term_from, g.ends_at AS term_until, g.ended_at AS term_ended, g.draft AS draft,
+         g.addresses AS addresses, g.covers AS covers, {} AS suspended, {} AS confirm_by",
+        live_on("e.id, g.id, g.agency_id, e.product_id"),
+        confirm_by("e.id")
+    )
+}
+
+/// Of whom, and what they hold, in order of both.
+fn held_where(whose: &str) -> String {
+    format!(
+        "FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
          JOIN entitlements e ON e.agreement_id = g.id JOIN products d ON d.id = e.product_id
          WHERE {whose} AND n.state = 'approved' AND g.agency_id = a.agency_id AND a.disabled_at IS NULL
            AND (n.decided_by IS NOT NULL OR e.decided_at IS NULL OR n.nominated_at <= e.decided_at)
            AND (e.everybody = 1 OR EXISTS (SELECT 1 FROM entitlement_people r WHERE r.entitlement_id = e.id AND r.account_id = n.account_id))
-         ORDER BY n.account_id, e.id",
-        live_on("e.id, g.id, g.agency_id, e.product_id"),
-        confirm_by("e.id")
-    )));
-    let rows = keys.iter().fold(query, |query, key| query.bind((*key).to_owned())).fetch_all(database.pool()).await?;
-    rows.iter().map(|row| Ok((AccountId::known(row.try_get::<String, _>("reader")?), held_row(row)?))).collect()
+         ORDER BY n.account_id, e.id"
+    )
 }
 
 fn held_row(row: &AnyRow) -> Result<Held, DatabaseError> {
@@ -309,9 +345,15 @@ fn held_row(row: &AnyRow) -> Result<Held, DatabaseError> {
     })
 }
 
-const FROM: &str = "FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id
-    JOIN agencies y ON y.id = g.agency_id JOIN accounts w ON w.id = e.proposed_by";
-const SEARCHED: [&str; 9] = ["p.title", "p.name", "y.name", "g.reference", "w.name", "e.purpose", "e.versions", "e.includes", "e.excludes"];
+const FROM: &str = "FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id";
+const SEARCHED: Searched<'_> = Searched {
+    columns: &["e.purpose", "e.versions", "e.includes", "e.excludes"],
+    related: &[
+        ("e.product_id IN (SELECT p.id FROM products p WHERE {})", &["p.title", "p.name"]),
+        ("e.agreement_id IN (SELECT g.id FROM agreements g JOIN agencies y ON y.id = g.agency_id WHERE {})", &["y.name", "g.reference"]),
+        ("e.proposed_by IN (SELECT w.id FROM accounts w WHERE {})", &["w.name"]),
+    ],
+};
 const LIST: List<'_> = List {
     from: FROM,
     id: "e.id",

@@ -3,7 +3,7 @@
 
 mod store;
 
-pub(super) use store::{Conditions, List};
+pub(super) use store::{Conditions, List, Searched};
 
 /// Rows on a page.
 pub const PAGE: usize = 50;

@@ -17,6 +17,15 @@ enum Value {
     Number(i64),
 }
 
+/// Where words are searched for.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Searched<'a> {
+    /// Columns of the rows themselves.
+    pub(in super::super) columns: &'a [&'a str],
+    /// Few rows that many of these refer to, searched once for all of them: what says so, with `{}` for the condition, and their columns.
+    pub(in super::super) related: &'a [(&'a str, &'a [&'a str])],
+}
+
 /// Conditions that rows have to meet, and their values.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Conditions {
@@ -40,17 +49,27 @@ impl Conditions {
         format!("${}", self.values.len())
     }
 
-    /// Every word of what was typed stands somewhere in these columns, in capitals or not.
-    pub(in super::super) fn words(&mut self, columns: &[&str], typed: &str) {
-        let within = format!("LOWER({})", columns.join(" || ' ' || "));
+    /// Every word of what was typed stands somewhere there, in capitals or not.
+    pub(in super::super) fn words(&mut self, searched: &Searched<'_>, typed: &str) {
         for word in typed.split_whitespace().take(MOST_WORDS) {
             // SQLite lowers ASCII only, PostgreSQL all letters.
-            let like = [word.to_lowercase(), word.to_ascii_lowercase()].map(|word| {
-                let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-                let value = self.text(&format!("%{escaped}%"));
-                format!("{within} LIKE {value} ESCAPE '\\'")
-            });
-            self.and(format!("({})", like.join(" OR ")));
+            let mut lowered = vec![word.to_lowercase(), word.to_ascii_lowercase()];
+            lowered.dedup();
+            let values: Vec<String> = lowered
+                .iter()
+                .map(|word| {
+                    let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+                    self.text(&format!("%{escaped}%"))
+                })
+                .collect();
+            let holds = |columns: &[&str]| {
+                let within = format!("LOWER({})", columns.join(" || ' ' || "));
+                let like: Vec<String> = values.iter().map(|value| format!("{within} LIKE {value} ESCAPE '\\'")).collect();
+                like.join(" OR ")
+            };
+            let related = searched.related.iter().map(|(those, columns)| those.replace("{}", &holds(columns)));
+            let anywhere: Vec<String> = std::iter::once(holds(searched.columns)).chain(related).collect();
+            self.and(format!("({})", anywhere.join(" OR ")));
         }
     }
 
@@ -158,17 +177,19 @@ mod tests {
     #[test]
     fn words_are_matched_as_they_are_typed_and_nothing_in_them_is_a_pattern() {
         let mut conditions = Conditions::default();
-        conditions.words(&["a.name", "a.email"], "Ada 50%_\\");
-        assert_eq!(conditions.all.len(), 2);
-        assert_eq!(
-            conditions.all[0],
-            "(LOWER(a.name || ' ' || a.email) LIKE $1 ESCAPE '\\' OR LOWER(a.name || ' ' || a.email) LIKE $2 ESCAPE '\\')"
-        );
+        let searched =
+            Searched { columns: &["a.name", "a.email"], related: &[("a.agency_id IN (SELECT y.id FROM y WHERE {})", &["y.name"])] };
+        conditions.words(&searched, "Ada 50%_\\ \u{c9}A");
+        assert_eq!(conditions.all.len(), 3);
+        let agency = |value: &str| format!("a.agency_id IN (SELECT y.id FROM y WHERE LOWER(y.name) LIKE {value} ESCAPE '\\'");
+        assert_eq!(conditions.all[0], format!("(LOWER(a.name || ' ' || a.email) LIKE $1 ESCAPE '\\' OR {}))", agency("$1")));
+        // In both forms, where they differ.
+        assert!(conditions.all[2].contains("LIKE $3 ESCAPE") && conditions.all[2].contains("LIKE $4 ESCAPE"), "{}", conditions.all[2]);
         let texts: Vec<String> = conditions.values.iter().map(|value| format!("{value:?}")).collect();
         assert_eq!(texts[0], "Text(\"%ada%\")");
-        assert_eq!(texts[2], "Text(\"%50\\\\%\\\\_\\\\\\\\%\")");
+        assert_eq!(texts[1], "Text(\"%50\\\\%\\\\_\\\\\\\\%\")");
         let mut many = Conditions::default();
-        many.words(&["x"], &"w ".repeat(100));
+        many.words(&Searched { columns: &["x"], related: &[] }, &"w ".repeat(100));
         assert_eq!(many.all.len(), MOST_WORDS);
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::paging::{Conditions, List, Page, Turn};
+use super::super::paging::{Conditions, List, Page, Searched, Turn};
 use super::super::steps::Act;
 use super::super::store::{act, by_ids, damaged, time};
 use super::{Entrant, Nomination, NominationFilter, Nominee, PendingTerms, Stage};
@@ -269,7 +269,7 @@ pub(super) async fn accept(
 
 const FROM: &str = "FROM nominations n JOIN accounts a ON a.id = n.account_id JOIN agreements g ON g.id = n.agreement_id
     JOIN agencies y ON y.id = g.agency_id";
-const SEARCHED: [&str; 4] = ["a.name", "a.email", "y.name", "g.reference"];
+const SEARCHED: Searched<'_> = Searched { columns: &["a.name", "a.email", "y.name", "g.reference"], related: &[] };
 const LIST: List<'_> = List {
     from: FROM,
     id: "n.id",

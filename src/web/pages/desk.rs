@@ -111,19 +111,31 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
     let me = who.principal.account();
     let rows = |page: &Page<Line>| page.rows.iter().map(|line| admin::grant_row(line, now)).collect();
     let proposed = GrantFilter { phase: Some(Phase::Proposed), ..GrantFilter::default() };
-    let for_me = grants(portal, GrantFilter { not_by: Some(me.clone()), ..proposed.clone() }).await?;
-    let for_others = grants(portal, GrantFilter { by: Some(me.clone()), ..proposed }).await?;
     let in_force = GrantFilter { phase: Some(Phase::InForce), ..GrantFilter::default() };
     let soon = now.plus(Duration::from_secs(30 * 86_400));
-    let ending = grants(portal, GrantFilter { ends_before: Some(soon), soonest_first: true, ..in_force.clone() }).await?;
-    let unreviewed = grants(portal, GrantFilter { unreviewed: true, ..GrantFilter::default() }).await?;
+    let room = &portal.entitlements;
+    // Side by side: each waits for the database.
+    let (for_me, for_others, ending, unreviewed) = tokio::try_join!(
+        grants(portal, GrantFilter { not_by: Some(me.clone()), ..proposed.clone() }),
+        grants(portal, GrantFilter { by: Some(me.clone()), ..proposed }),
+        grants(portal, GrantFilter { ends_before: Some(soon), soonest_first: true, ..in_force.clone() }),
+        grants(portal, GrantFilter { unreviewed: true, ..GrantFilter::default() }),
+    )?;
+    let (suspended, campaigns, renewals, amendments, to_confirm, granted, agencies) = tokio::try_join!(
+        room.suspensions(),
+        room.running_campaigns(),
+        room.renewals(),
+        room.open_amendments(),
+        room.to_confirm(&who.principal),
+        room.count_grants(&in_force),
+        room.count_agencies(),
+    )?;
     let products = portal.catalog.products().await?;
     let mut alarms = Vec::new();
     if let Some(alarm) = portal.log.health().alarm() {
         alarms.push(Notice::new(Tone::Danger, format!("Reading is suspended. {alarm}.")));
     }
     alarms.extend(admin::product_alarms(portal).await?);
-    let suspended = portal.entitlements.suspensions().await?;
     if !suspended.is_empty() {
         let text = format!("{}.", counted(suspended.len() as u64, "suspension holds", "suspensions hold"));
         alarms.push(Notice::new(Tone::Look, text).link("Look at them", "/admin/suspensions"));
@@ -132,21 +144,19 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
         let text = format!("{} gave {} of {} alone, and nobody has reviewed it.", line.proposer, line.product_title, line.agency_name);
         alarms.push(Notice::new(Tone::Danger, text).link("Look at it", format!("/admin/grants/{}", line.entitlement.id)));
     }
-    let campaigns = portal.entitlements.running_campaigns().await?;
     for of in campaigns.iter().filter(|of| of.tally.pending > 0) {
         let waiting = counted(of.tally.pending, "grant waits", "grants wait");
         let until = day(admin::last_moment(of.due));
         let text = format!("{waiting} to be confirmed in the campaign {} by {until}, or to lapse.", of.name);
         alarms.push(Notice::new(Tone::Look, text).link("The campaign", format!("/admin/campaigns/{}?state=waiting", of.id)));
     }
-    for agreement in portal.entitlements.renewals().await? {
+    for agreement in renewals {
         let Some(ahead) = agreement.reminder(now) else { continue };
         let href = format!("/admin/agreements/{}", agreement.id);
         alarms.push(Notice::new(Tone::Look, admin::reminder_words(&agreement, ahead)).link("The agreement", href));
     }
     let nominated = NominationFilter { stage: Some(NominationStage::Nominated), ..NominationFilter::default() };
     let nominees = portal.entitlements.nominations(&nominated, &Turn::First).await?;
-    let amendments = portal.entitlements.open_amendments().await?;
     let mut asks: Vec<Ask> = Vec::new();
     for of in &nominees.rows {
         asks.push(Ask {
@@ -197,17 +207,14 @@ async fn administrator(who: &SignedIn, portal: &AppState) -> Result<Response, We
         asks,
         more_nominations: nominees.after.is_some().then_some(nominees.total),
         grants_for_me: for_me.total,
+        to_confirm,
         awaiting_me: rows(&for_me),
         awaiting_others: rows(&for_others),
         ending: ending.total,
         ending_soon: rows(&ending),
         figures: vec![
-            count(
-                portal.entitlements.count_grants(&in_force).await?,
-                ("grant in force", "grants in force"),
-                "/admin/grants?state=in-force",
-            ),
-            count(portal.entitlements.count_agencies().await?, ("agency", "agencies"), "/admin/agencies"),
+            count(granted, ("grant in force", "grants in force"), "/admin/grants?state=in-force"),
+            count(agencies, ("agency", "agencies"), "/admin/agencies"),
             count(portal.accounts.count().await?, ("person", "people"), "/admin/people"),
             count(products.len() as u64, ("product", "products"), "/admin/products"),
         ],

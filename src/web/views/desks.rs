@@ -83,6 +83,8 @@ pub struct AdministratorDesk {
     pub more_nominations: Option<u64>,
     /// Proposed by someone else, so that this administrator may decide: how many there are, and the newest.
     pub grants_for_me: u64,
+    /// Grants in campaigns that somebody else proposed.
+    pub to_confirm: u64,
     pub awaiting_me: Vec<GrantRow>,
     /// Proposed by this administrator: another has to decide.
     pub awaiting_others: Vec<GrantRow>,
@@ -96,6 +98,6 @@ pub struct AdministratorDesk {
 impl AdministratorDesk {
     /// How many decisions this administrator may take.
     fn waiting(&self) -> u64 {
-        self.grants_for_me + self.asks.iter().filter(|ask| !ask.own).count() as u64
+        self.grants_for_me + self.to_confirm + self.asks.iter().filter(|ask| !ask.own).count() as u64
     }
 }
