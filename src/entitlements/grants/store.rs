@@ -345,7 +345,7 @@ fn held_row(row: &AnyRow) -> Result<Held, DatabaseError> {
     })
 }
 
-const FROM: &str = "FROM entitlements e JOIN products p ON p.id = e.product_id JOIN agreements g ON g.id = e.agreement_id";
+const FROM: &str = "FROM entitlements e JOIN agreements g ON g.id = e.agreement_id";
 const SEARCHED: Searched<'_> = Searched {
     columns: &["e.purpose", "e.versions", "e.includes", "e.excludes"],
     related: &[
@@ -386,7 +386,13 @@ fn meet(phase: Phase, conditions: &mut Conditions, now: Timestamp) {
         Phase::Lapsed => format!("NOT {over} AND {lapsed}"),
         Phase::Suspended => format!("NOT {over} AND NOT {lapsed} AND {suspended}"),
         Phase::NotYet => format!("NOT {over} AND NOT {begun} AND NOT {lapsed} AND NOT {suspended}"),
-        _ => format!("NOT {over} AND {begun} AND NOT {lapsed} AND NOT {suspended}"),
+        // What holds of the few agreements is asked once for each of them.
+        _ => format!(
+            "e.ends_at > {now} AND e.starts_at <= {now} AND NOT {lapsed} AND NOT {} AND e.agreement_id IN (SELECT k.id FROM agreements k
+             WHERE k.ends_at > {now} AND k.starts_at <= {now} AND (k.ended_at IS NULL OR k.ended_at > {now}) AND NOT {})",
+            suspends(&["e.id", "e.product_id"]),
+            suspends(&["k.id", "k.agency_id"])
+        ),
     });
 }
 
@@ -398,7 +404,6 @@ fn conditions(filter: &GrantFilter, now: Timestamp) -> Conditions {
     let texts = [
         ("g.agency_id =", filter.agency.as_ref().map(AgencyId::as_str)),
         ("e.agreement_id =", filter.agreement.as_ref().map(AgreementId::as_str)),
-        ("p.name =", Some(filter.product.as_str()).filter(|name| !name.is_empty())),
         ("e.proposed_by =", filter.by.as_ref().map(AccountId::as_str)),
         ("e.proposed_by <>", filter.not_by.as_ref().map(AccountId::as_str)),
     ];
@@ -407,6 +412,10 @@ fn conditions(filter: &GrantFilter, now: Timestamp) -> Conditions {
             let value = all.text(value);
             all.and(format!("{condition} {value}"));
         }
+    }
+    if !filter.product.is_empty() {
+        let name = all.text(&filter.product);
+        all.and(format!("e.product_id IN (SELECT p.id FROM products p WHERE p.name = {name})"));
     }
     if let Some(end) = filter.ends_before {
         let end = all.number(end.micros());
@@ -432,6 +441,5 @@ pub(super) async fn count(database: &Database, filter: &GrantFilter, now: Timest
 /// How many grants are in force for each value of a column of theirs or their agreement's.
 pub(super) async fn in_force_by(database: &Database, column: &str, now: Timestamp) -> Result<Vec<(String, u64)>, DatabaseError> {
     let filter = GrantFilter { phase: Some(Phase::InForce), ..GrantFilter::default() };
-    let from = "FROM entitlements e JOIN agreements g ON g.id = e.agreement_id";
-    conditions(&filter, now).count_by(database, column, from).await
+    conditions(&filter, now).count_by(database, column, FROM).await
 }
