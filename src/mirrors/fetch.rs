@@ -315,7 +315,7 @@ impl Run<'_> {
 }
 
 fn open_shallow(mirror: &Mirror) -> Result<BTreeSet<ObjectId>, FetchError> {
-    super::quarantine::read_shallow(&mirror.dir()).map_err(disk("reading the mirror"))
+    crate::source::read_shallow(&mirror.dir()).map_err(disk("reading the mirror"))
 }
 
 #[cfg(test)]

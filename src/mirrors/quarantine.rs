@@ -11,6 +11,7 @@ use git2::{Repository, RepositoryInitOptions, RepositoryOpenFlags};
 
 use super::{FetchError, Mirror, disk, on_disk};
 use crate::ids::Entropy;
+use crate::source::read_shallow;
 use crate::source::tree::ObjectId;
 
 const MARK: &str = ".incoming-";
@@ -215,14 +216,6 @@ fn init(dir: &Path) -> Result<(), FetchError> {
     let doing = format!("making {}", dir.display());
     Repository::init_opts(dir, &options).map_err(|e| on_disk(&doing, &e))?;
     fs::create_dir_all(dir.join("objects/info")).and_then(|()| fs::create_dir_all(dir.join("objects/pack"))).map_err(disk(doing))
-}
-
-pub(super) fn read_shallow(dir: &Path) -> io::Result<BTreeSet<ObjectId>> {
-    match fs::read_to_string(dir.join("shallow")) {
-        Ok(text) => Ok(text.lines().filter_map(|line| ObjectId::parse(line.trim())).collect()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-        Err(e) => Err(e),
-    }
 }
 
 fn write_shallow(dir: &Path, commits: &BTreeSet<ObjectId>) -> io::Result<()> {

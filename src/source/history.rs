@@ -19,7 +19,7 @@ pub use lines::{Lines, Run};
 
 use super::SourceError;
 use super::raw::{Handle, Repositories};
-use super::tree::{EntryKind, ObjectId, commit_links};
+use super::tree::{EntryKind, ObjectId};
 use crate::catalog::RepoPath;
 pub(in crate::source) use lines::{Hunk, hunks, text_of};
 use trees::Trees;
@@ -164,8 +164,7 @@ impl Reader {
     /// # Errors
     /// When it cannot be read.
     pub fn commit(&mut self, id: ObjectId) -> Result<(Words, Vec<Change>), SourceError> {
-        let bytes = self.handle.commit(id)?;
-        let links = commit_links(&bytes).ok_or_else(|| SourceError::Unreadable(format!("{id} is not a commit")))?;
+        let (bytes, links) = self.handle.commit(id)?;
         let mut parents = Vec::new();
         for parent in &links.parents {
             let known = self.roots.get(parent).copied();
@@ -226,7 +225,7 @@ impl Reader {
 
     /// What a commit says.
     pub(in crate::source) fn words(&self, id: ObjectId) -> Result<Words, SourceError> {
-        Ok(Words::of(&self.handle.commit(id)?))
+        Ok(Words::of(&self.handle.commit(id)?.0))
     }
 
     fn root(&mut self, commit: ObjectId) -> Result<ObjectId, SourceError> {
@@ -384,6 +383,21 @@ mod tests {
             last = t.commit(tree, &[last], at);
         }
         assert_eq!(ids(&[last], &[]).len(), 4_995);
+    }
+
+    #[test]
+    fn where_a_shallow_clone_stops_history_begins() {
+        let t = Told::new();
+        let file = |text: &[u8]| t.fixture.tree(&[("100644", b"a.c", t.fixture.blob(text))]);
+        let never_fetched = ObjectId::parse("0123456789012345678901234567890123456789").unwrap();
+        let first = t.commit(file(b"one\n"), &[never_fetched], 1);
+        let second = t.commit(file(b"two\n"), &[first], 2);
+        assert!(t.history.commits(&[second], &|_| false).is_err(), "a parent is missing that nobody said is");
+        std::fs::write(t.fixture.repositories.root().join("x.git/shallow"), format!("{first}\n")).unwrap();
+        let commits = t.history.commits(&[second], &|_| false).unwrap();
+        let told: Vec<_> = commits.iter().map(|links| (links.id, links.parents.clone())).collect();
+        assert_eq!(told, [(first, vec![]), (second, vec![first])]);
+        assert_eq!([t.changes(first), t.changes(second)], [["a.c: +1 one"], ["a.c: -1 one +1 two"]]);
     }
 
     #[test]

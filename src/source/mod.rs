@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use lru::LruCache;
 
+pub(crate) use raw::read_shallow;
 pub use tree::{Entry, EntryKind, ObjectId};
 
 use crate::access::{Cleared, Entitled, Pair, Resource, Sought};

@@ -3,11 +3,12 @@
 //! Everything is found by walking from a commit, component by component. Reads are bounded, and object hashes are checked on every
 //! read (libgit2's default), so a mirror that rots on disk is noticed rather than shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
 
 use git2::{ErrorCode, ObjectType, Odb, Oid, Repository, RepositoryOpenFlags};
 
@@ -126,7 +127,10 @@ impl Repositories {
 
     /// A handle to keep for a while; drop it to give it back.
     pub(super) fn handle(&self, mirror: &str) -> Result<Handle, RawError> {
-        self.lease(mirror).map(Handle)
+        let lease = self.lease(mirror)?;
+        let ends = read_shallow(lease.repository().path())
+            .map_err(|why| RawError::Unopened { mirror: mirror.to_owned(), why: why.to_string() })?;
+        Ok(Handle { lease, ends })
     }
 
     /// Runs `work` with an open handle, waiting for one when all are in use. `work` must not come back here.
@@ -187,21 +191,41 @@ struct Lease {
 }
 
 /// An open mirror for one user for a while, as a walk over many versions is.
-pub(super) struct Handle(Lease);
+pub(super) struct Handle {
+    lease: Lease,
+    /// Where its history begins, since what it was mirrored from is a shallow clone: the parents of these commits are in neither.
+    ends: BTreeSet<ObjectId>,
+}
+
+/// The commits that a shallow clone stops at.
+pub(crate) fn read_shallow(repository: &Path) -> io::Result<BTreeSet<ObjectId>> {
+    match fs::read_to_string(repository.join("shallow")) {
+        Ok(text) => Ok(text.lines().filter_map(|line| ObjectId::parse(line.trim())).collect()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(e) => Err(e),
+    }
+}
 
 impl Handle {
     /// Closes it for good, with all that libgit2 keeps in memory of what was read, where others would be given it next.
     pub(super) fn close(&mut self) {
-        self.0.repository = None;
+        self.lease.repository = None;
     }
 
     pub(super) fn links(&self, commit: ObjectId) -> Result<CommitLinks, RawError> {
-        read_links(&self.odb(commit)?, commit)
+        Ok(self.cut(commit, read_links(&self.odb(commit)?, commit)?))
     }
 
-    /// The bytes of a commit object.
-    pub(super) fn commit(&self, commit: ObjectId) -> Result<Vec<u8>, RawError> {
-        Ok(read_object(&self.odb(commit)?, commit, ObjectType::Commit)?.data().to_vec())
+    /// The bytes of a commit object, and what it names.
+    pub(super) fn commit(&self, commit: ObjectId) -> Result<(Vec<u8>, CommitLinks), RawError> {
+        let bytes = read_object(&self.odb(commit)?, commit, ObjectType::Commit)?.data().to_vec();
+        let links = commit_links(&bytes).ok_or(RawError::NotA { kind: "commit", id: commit })?;
+        Ok((bytes, self.cut(commit, links)))
+    }
+
+    /// Where history begins a commit has no parents, whatever it names.
+    fn cut(&self, commit: ObjectId, links: CommitLinks) -> CommitLinks {
+        if self.ends.contains(&commit) { CommitLinks { parents: Vec::new(), ..links } } else { links }
     }
 
     pub(super) fn tree(&self, tree: ObjectId) -> Result<Vec<TreeEntry>, RawError> {
@@ -235,7 +259,7 @@ impl Handle {
     }
 
     fn odb(&self, id: ObjectId) -> Result<Odb<'_>, RawError> {
-        self.0.repository().odb().map_err(|e| unread(id, "object", &e))
+        self.lease.repository().odb().map_err(|e| unread(id, "object", &e))
     }
 }
 
