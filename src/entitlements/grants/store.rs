@@ -268,7 +268,8 @@ pub(super) async fn held_by(database: &Database, account: &AccountId) -> Result<
     sqlx::query(text).bind(account.as_str()).fetch_all(database.pool()).await?.iter().map(held_row).collect()
 }
 
-/// The same of everybody whom an agreement names, by person: approved grants of one product. Whether terms wait to be accepted is not said.
+/// The same of everybody whom an agreement names, by person: approved grants of one product. Whether terms were accepted is not looked at:
+/// they count as pending, so that nothing is opened by what this gives.
 pub(super) async fn held_under(
     database: &Database,
     agreement: &AgreementId,
@@ -288,7 +289,7 @@ pub(super) async fn held_under(
     for chunk in ids.chunks(NAMED_AT_ONCE) {
         let rows = by_ids(database, chunk, |list| {
             AssertSqlSafe(format!(
-                "SELECT {}, CAST(0 AS BIGINT) AS terms_pending FROM entitlements e JOIN agreements g ON g.id = e.agreement_id
+                "SELECT {}, CAST(1 AS BIGINT) AS terms_pending FROM entitlements e JOIN agreements g ON g.id = e.agreement_id
                  JOIN products d ON d.id = e.product_id WHERE e.id IN ({list})",
                 held_columns()
             ))
